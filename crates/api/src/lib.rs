@@ -1,0 +1,1 @@
+//! The AWS models as Rust shapes, operations and errors. Generated, committed.

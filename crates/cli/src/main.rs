@@ -1,0 +1,3 @@
+//! The one binary: serve, streams, put, tail, bench, fsck.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A signed AWS client over the api shapes: transport, credentials, retries.

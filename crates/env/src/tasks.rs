@@ -1,0 +1,44 @@
+//! Work at the side: named, owned, cancellable.
+
+use crate::BoxFuture;
+
+/// How work runs. Both implementations run on tokio; only the threads differ.
+pub trait Tasks: Send + Sync + 'static {
+    fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) -> Task;
+    fn spawn_thread(&self, name: &'static str, future: BoxFuture<'static, ()>) -> Task;
+    fn blocking(&self, job: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;
+    /// See [`crate::Env::hesitate`]; `None` where nothing happens.
+    fn hesitate(&self, place: &'static str) -> Option<BoxFuture<'static, ()>>;
+    /// See [`crate::Env::fatal`].
+    fn fatal(&self, reason: &str);
+}
+
+/// A running task. Dropping the handle leaves it running.
+pub struct Task {
+    pub name: &'static str,
+    ended: tokio::sync::oneshot::Receiver<()>,
+    abort: Option<tokio::task::AbortHandle>,
+}
+
+impl Task {
+    pub(crate) fn new(
+        name: &'static str,
+        ended: tokio::sync::oneshot::Receiver<()>,
+        abort: Option<tokio::task::AbortHandle>,
+    ) -> Self {
+        Task { name, ended, abort }
+    }
+
+    /// Waits until the task is over, whether it returned, panicked or was aborted.
+    pub async fn join(self) {
+        let _ = self.ended.await;
+    }
+
+    /// Stops the task at its next await. A task on a thread of its own can't be stopped this way:
+    /// close what feeds it.
+    pub fn abort(&self) {
+        if let Some(a) = &self.abort {
+            a.abort();
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The node: listener, request pipeline, adapters, configuration, composition root, shutdown.

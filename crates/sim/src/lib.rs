@@ -1,0 +1,1 @@
+//! The simulated world: clock, disk with faults, oracle, scenarios, seed runner.

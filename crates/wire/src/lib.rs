@@ -1,0 +1,1 @@
+//! AWS's protocols as pure functions: shapes, JSON, REST-JSON, CBOR, event streams, errors, SigV4.
