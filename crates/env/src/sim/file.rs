@@ -23,6 +23,7 @@ pub(crate) struct Inode {
     doomed: BTreeSet<usize>,
     /// The least length since the last sync, if the file was cut.
     cut_to: Option<usize>,
+    /// Since the last sync.
     writes: u64,
 }
 
@@ -134,9 +135,9 @@ impl Inode {
         if matches!(survival, Survival::Nothing) || (self.cut_to.is_some() && rng.one_in(2)) {
             self.cut_to = None; // the cut itself did not survive
         }
+        let last_write = rng.between(0, self.writes);
         self.settle_len(kept_len);
         let dirty: Vec<(usize, Dirty)> = std::mem::take(&mut self.dirty).into_iter().collect();
-        let last_write = rng.between(0, self.writes);
         let last_sector = self.torn_sector(&dirty, last_write, rng);
         for (sector, d) in dirty {
             let keep = match survival {
@@ -187,12 +188,13 @@ impl Inode {
         }
     }
 
-    /// Gives the durable side the length `len`, with zeroes where nothing was.
+    /// Gives the durable side the length `len`, with zeroes where nothing was; writes count anew.
     fn settle_len(&mut self, len: usize) {
         if let Some(cut) = self.cut_to.take() {
             self.durable.truncate(cut);
         }
         self.durable.resize(len, 0);
+        self.writes = 0;
     }
 }
 
