@@ -1,13 +1,14 @@
 //! A request's body: read into one contiguous piece of memory, within bounds of size, time and of
 //! the memory that all bodies in flight take together.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
+use millstream_wire::sigv4::PayloadHash;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Limits;
@@ -16,6 +17,11 @@ use crate::config::Limits;
 const UNCOUNTED_BYTES: u64 = 64 << 10;
 /// The unit in which the memory of bodies is counted.
 const COUNTED_BYTES: u64 = 4 << 10;
+
+/// What is read of a body that is too large, so that the client sees the answer instead of a reset
+/// connection.
+const DRAIN_BYTES_MAX: u64 = 64 << 20;
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Reads bodies.
 pub struct BodyReader {
@@ -27,10 +33,20 @@ pub struct BodyReader {
 /// A body, complete.
 pub struct RequestBody {
     pub bytes: Bytes,
-    /// Of the bytes, if it was asked for.
-    pub sha256: Option<[u8; 32]>,
+    /// Hexadecimal SHA-256 of the bytes, if it was asked for.
+    pub hash: Option<String>,
     /// Keeps the body's share of the memory for as long as the request runs.
     pub permit: Option<OwnedSemaphorePermit>,
+}
+
+/// How a body is to be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    /// Hash it while frames arrive, when they are still in the processor's cache.
+    pub hash: bool,
+    /// Read some more of a body that is too large. Not for a client that waits for permission to
+    /// send it.
+    pub drain: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,42 +71,53 @@ impl BodyReader {
         }
     }
 
-    /// Reads `body` to its end. With `hash` the SHA-256 grows while frames arrive, when they are
-    /// still in the processor's cache.
+    /// Reads `body` to its end.
     ///
     /// # Errors
-    /// [`BodyError`]; what was not read is left in the connection, which must then be closed.
-    pub async fn read<B>(&self, body: B, hash: bool) -> Result<RequestBody, BodyError>
+    /// [`BodyError`]; part of the body may then be unread, and the connection must be closed.
+    pub async fn read<B>(&self, body: B, reading: Reading) -> Result<RequestBody, BodyError>
     where
         B: Body<Data = Bytes> + Send,
     {
         let time = self.time_max;
-        match tokio::time::timeout(time, self.read_all(body, hash)).await {
+        let mut body = std::pin::pin!(body);
+        let result = match tokio::time::timeout(time, self.read_all(body.as_mut(), reading)).await {
             Ok(result) => result,
             Err(_) => Err(BodyError::TooSlow { time }),
+        };
+        if reading.drain && matches!(result, Err(BodyError::TooLarge { .. })) {
+            let _ = tokio::time::timeout(DRAIN_TIME_MAX, drain(body)).await;
         }
+        result
     }
 
-    async fn read_all<B>(&self, body: B, hash: bool) -> Result<RequestBody, BodyError>
+    async fn read_all<B>(
+        &self,
+        mut body: Pin<&mut B>,
+        reading: Reading,
+    ) -> Result<RequestBody, BodyError>
     where
         B: Body<Data = Bytes> + Send,
     {
         let hint = body.size_hint();
+        let too_large = BodyError::TooLarge { max: self.bytes_max };
         if hint.lower() > self.bytes_max {
-            return Err(BodyError::TooLarge { max: self.bytes_max });
+            return Err(too_large);
         }
         let expected = hint.exact();
         let permit = self.reserve(expected.unwrap_or(self.bytes_max)).await;
-        let mut body = std::pin::pin!(body);
-        let mut digest = hash.then(|| digest::Context::new(&digest::SHA256));
+        let mut hash = reading.hash.then(PayloadHash::default);
         let mut only = Bytes::new();
         let mut joined = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
                 continue; // trailers
             };
-            if let Some(digest) = &mut digest {
-                digest.update(&data);
+            if (only.len() + joined.len() + data.len()) as u64 > self.bytes_max {
+                return Err(too_large);
+            }
+            if let Some(hash) = &mut hash {
+                hash.update(&data);
             }
             if only.is_empty() && joined.is_empty() {
                 only = data; // a body of one frame is not copied
@@ -99,22 +126,12 @@ impl BodyReader {
             if joined.is_empty() {
                 joined.reserve(expected.map_or(2 * (only.len() + data.len()), |n| n as usize));
                 joined.extend_from_slice(&only);
-            }
-            if (joined.len() + data.len()) as u64 > self.bytes_max {
-                return Err(BodyError::TooLarge { max: self.bytes_max });
+                only = Bytes::new();
             }
             joined.extend_from_slice(&data);
         }
         let bytes = if joined.is_empty() { only } else { joined.freeze() };
-        if bytes.len() as u64 > self.bytes_max {
-            return Err(BodyError::TooLarge { max: self.bytes_max });
-        }
-        let sha256 = digest.map(|d| {
-            let mut hash = [0; 32];
-            hash.copy_from_slice(d.finish().as_ref());
-            hash
-        });
-        Ok(RequestBody { bytes, sha256, permit })
+        Ok(RequestBody { bytes, hash: hash.map(PayloadHash::finish), permit })
     }
 
     /// A share of the memory for bodies; waits while others hold it all.
@@ -124,6 +141,17 @@ impl BodyReader {
         }
         let units = u32::try_from(bytes.div_ceil(COUNTED_BYTES)).unwrap_or(u32::MAX);
         self.memory.clone().acquire_many_owned(units).await.ok()
+    }
+}
+
+/// Reads and forgets.
+async fn drain<B: Body<Data = Bytes>>(mut body: Pin<&mut B>) {
+    let mut bytes = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        bytes += frame.data_ref().map_or(0, |d| d.len() as u64);
+        if bytes > DRAIN_BYTES_MAX {
+            return;
+        }
     }
 }
 
@@ -153,31 +181,33 @@ mod tests {
     #[tokio::test]
     async fn frames_are_joined_and_hashed() {
         for parts in [&[&b"abc"[..]][..], &[b"a", b"bc"], &[b"", b"a", b"", b"b", b"c"]] {
-            let body = reader().read(frames(parts), true).await.unwrap();
+            let reading = Reading { hash: true, drain: true };
+            let body = reader().read(frames(parts), reading).await.unwrap();
             assert_eq!(&body.bytes[..], b"abc");
-            let expected = digest::digest(&digest::SHA256, b"abc");
-            assert_eq!(body.sha256.unwrap()[..], expected.as_ref()[..]);
+            // FIPS 180-4, example of one block.
+            let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+            assert_eq!(body.hash.as_deref(), Some(expected));
         }
-        let body = reader().read(frames(&[b"abc"]), false).await.unwrap();
-        assert_eq!(body.sha256, None);
+        let body = reader().read(frames(&[b"abc"]), Reading::default()).await.unwrap();
+        assert_eq!(body.hash, None);
     }
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_refused_however_it_comes() {
         let long: &[u8] = &[b'x'; 101];
         let refused = Err(BodyError::TooLarge { max: 100 });
-        let full = reader().read(Full::new(Bytes::from_static(&[b'x'; 101])), false).await;
+        let full = reader().read(Full::new(Bytes::from_static(&[b'x'; 101])), Reading::default()).await;
         assert_eq!(full.map(|b| b.bytes), refused);
-        assert_eq!(reader().read(frames(&[long]), false).await.map(|b| b.bytes), refused);
-        let split = reader().read(frames(&[&long[..60], &long[..60]]), false).await;
+        assert_eq!(reader().read(frames(&[long]), Reading::default()).await.map(|b| b.bytes), refused);
+        let split = reader().read(frames(&[&long[..60], &long[..60]]), Reading::default()).await;
         assert_eq!(split.map(|b| b.bytes), refused);
-        assert!(reader().read(frames(&[&long[..100]]), false).await.is_ok());
+        assert!(reader().read(frames(&[&long[..100]]), Reading::default()).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_ends_is_waited_for_within_bounds() {
         let forever = StreamBody::new(stream::pending::<Result<Frame<Bytes>, std::io::Error>>());
-        let result = reader().read(forever, false).await.map(|b| b.bytes);
+        let result = reader().read(forever, Reading::default()).await.map(|b| b.bytes);
         assert_eq!(result, Err(BodyError::TooSlow { time: Duration::from_secs(5) }));
     }
 
@@ -189,8 +219,8 @@ mod tests {
             ..Limits::default()
         });
         let big = || Full::new(Bytes::from(vec![0; 128 << 10]));
-        let first = reader.read(big(), false).await.unwrap();
-        let second = reader.read(big(), false);
+        let first = reader.read(big(), Reading::default()).await.unwrap();
+        let second = reader.read(big(), Reading::default());
         let mut second = std::pin::pin!(second);
         let early = tokio::time::timeout(Duration::from_secs(1), second.as_mut()).await;
         assert!(early.is_err(), "the memory is taken");
