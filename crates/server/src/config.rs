@@ -148,22 +148,92 @@ section! {
     pub struct Storage = "storage" {
         /// Wait for the disk before an answer. Without it a power cut loses acknowledged records.
         pub sync: bool = true,
+        /// Length of one write-ahead file.
+        pub wal_file_bytes: ByteSize = ByteSize(millstream_log::Options::default().wal_file_bytes),
+        /// Most bytes of all write-ahead files together; bounds how long recovery takes.
+        pub wal_bytes_max: ByteSize = ByteSize(millstream_log::Options::default().wal_bytes_max),
+        /// Recent records in memory, for readers at the tail and until they are in segment files.
+        pub memory_bytes: ByteSize = ByteSize(millstream_log::Options::default().memory_bytes),
+        /// A checkpoint starts when this much is in memory and in no segment file.
+        pub checkpoint_bytes: ByteSize =
+            ByteSize(millstream_log::Options::default().checkpoint_bytes),
+        /// What may wait to be written; appends beyond it wait, and fail after `queue_wait`.
+        pub queue_bytes_max: ByteSize =
+            ByteSize(millstream_log::Options::default().queue_bytes_max),
+        /// How long an append waits for room in the queue before it is refused.
+        pub queue_wait: Span = Span(millstream_log::Options::default().queue_wait),
+        /// Merging stops at segment files of this size.
+        pub segment_bytes_max: ByteSize =
+            ByteSize(millstream_log::Options::default().segment_bytes_max),
+        /// Segment files kept open.
+        pub open_files_max: usize = millstream_log::Options::default().open_files_max,
+        /// Speed of the background check of all segment files, per second; "0B" switches it off.
+        pub scrub_bytes_per_sec: ByteSize =
+            ByteSize(millstream_log::Options::default().scrub_bytes_per_sec),
+        /// Puts are refused when less than this would stay free on the disk.
+        pub keep_free_bytes: ByteSize =
+            ByteSize(millstream_log::Options::default().keep_free_bytes),
     }
 }
 
 section! {
-    /// Data Streams.
+    /// Data Streams. AWS takes 10 to 30 seconds to make a stream; here it is at once by default.
     pub struct Streams = "streams" {
         /// How long a new stream stays in CREATING.
-        pub create_time: Span = Span::from_secs(0),
-        /// How long a deleted stream stays in DELETING.
-        pub delete_time: Span = Span::from_secs(0),
+        pub creating_time: Span = Span::from_secs(0),
         /// How long a changed stream stays in UPDATING.
-        pub update_time: Span = Span::from_secs(0),
+        pub updating_time: Span = Span::from_secs(0),
+        /// How long a deleted stream stays in DELETING.
+        pub deleting_time: Span = Span::from_secs(0),
+        /// Open shards of provisioned streams per account and region.
+        pub shards_per_account_max: u32 =
+            millstream_streams::Options::default().shards_per_account_max,
+        /// On-demand streams per account and region.
+        pub on_demand_streams_max: u32 =
+            millstream_streams::Options::default().on_demand_streams_max,
+        /// How long shard iterators can be used.
+        pub iterator_life: Span = Span(millstream_streams::Options::default().iterator_life),
+        /// How long the tokens of lists can be used.
+        pub next_token_life: Span = Span(millstream_streams::Options::default().next_token_life),
     }
 }
 
 impl Config {
+    /// The options of the log store.
+    pub fn log_options(&self) -> millstream_log::Options {
+        let s = &self.storage;
+        millstream_log::Options {
+            sync: s.sync && !self.server.ephemeral,
+            wal_file_bytes: s.wal_file_bytes.0,
+            wal_bytes_max: s.wal_bytes_max.0,
+            memory_bytes: s.memory_bytes.0,
+            checkpoint_bytes: s.checkpoint_bytes.0,
+            queue_bytes_max: s.queue_bytes_max.0,
+            queue_wait: s.queue_wait.0,
+            segment_bytes_max: s.segment_bytes_max.0,
+            open_files_max: s.open_files_max,
+            scrub_bytes_per_sec: s.scrub_bytes_per_sec.0,
+            keep_free_bytes: s.keep_free_bytes.0,
+            ..millstream_log::Options::default()
+        }
+    }
+
+    /// The options of Data Streams' engine.
+    pub fn streams_options(&self) -> millstream_streams::Options {
+        let s = &self.streams;
+        millstream_streams::Options {
+            state_durations: millstream_streams::StateDurations {
+                creating: s.creating_time.0,
+                updating: s.updating_time.0,
+                deleting: s.deleting_time.0,
+            },
+            shards_per_account_max: s.shards_per_account_max,
+            on_demand_streams_max: s.on_demand_streams_max,
+            iterator_life: s.iterator_life.0,
+            next_token_life: s.next_token_life.0,
+            ..millstream_streams::Options::default()
+        }
+    }
     /// The settings as a TOML file with comments, which reads back to the same settings. Secret
     /// access keys are printed as they must stand in the file: treat the output as the file itself.
     pub fn print(&self) -> String {

@@ -7,6 +7,7 @@
 
 mod histogram;
 mod process;
+mod store;
 
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
@@ -17,12 +18,13 @@ use std::time::Duration;
 use millstream_base::StreamArn;
 use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 pub use histogram::LatencyHistogram;
 use process::Process;
+pub use store::LogFigures;
 
 /// Streams with lines of their own; all further ones are counted together under `_other`.
 pub const STREAMS_MAX: usize = 200;
@@ -321,7 +323,7 @@ impl Page<'_, '_> {
 
     /// A counter without labels.
     pub fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        self.counters(name, help, |m| m.encode_counter::<(), _, u64>(&value, None))
+        self.counters(name, help, |m| m.encode_counter::<NoLabelSet, _, u64>(&value, None))
     }
 }
 
@@ -331,7 +333,7 @@ pub fn count(
     labels: &[(&'static str, &str)],
     n: u64,
 ) -> fmt::Result {
-    m.encode_family(&Labels(labels))?.encode_counter::<(), _, u64>(&n, None)
+    m.encode_family(&Labels(labels))?.encode_counter::<NoLabelSet, _, u64>(&n, None)
 }
 
 /// Adds a gauge to its family.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, Stream};
+use futures_util::stream::BoxStream;
 use http_body::{Body, Frame, SizeHint};
 use millstream_wire::operation::Body as ReplyBody;
 use millstream_wire::{Reply, ServiceError};

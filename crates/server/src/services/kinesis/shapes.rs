@@ -87,8 +87,8 @@ fn metric(metric: engine::ShardMetric) -> api::MetricsName {
 
 pub(super) fn range(range: millstream_base::HashKeyRange) -> api::HashKeyRange {
     api::HashKeyRange {
-        starting_hash_key: range.start().to_string(),
-        ending_hash_key: range.end().to_string(),
+        starting_hash_key: range.start.to_string(),
+        ending_hash_key: range.end.to_string(),
     }
 }
 
