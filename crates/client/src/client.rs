@@ -5,6 +5,8 @@ use http::uri::PathAndQuery;
 use http_body_util::Full;
 use millstream_base::Timestamp;
 use millstream_env::Env;
+use millstream_wire::operation::Call;
+use millstream_wire::{Codec, Value};
 
 use crate::credentials::{Keys, Lookup};
 use crate::retry::{Blame, Budget, RetryPolicy};
@@ -12,15 +14,7 @@ use crate::sign::{PayloadHash, Signer};
 use crate::transport::{Connector, HttpVersion, Timeouts, Transport};
 use crate::{Credentials, Endpoint, Error, ServiceError};
 
-/// The text of a body in which calls and answers are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Codec {
-    /// `application/x-amz-json-1.1`
-    #[default]
-    Json,
-    /// `application/x-amz-cbor-1.1`
-    Cbor,
-}
+const USER_AGENT: &str = concat!("millstream/", env!("CARGO_PKG_VERSION"));
 
 /// A client of one service. Cheap to share behind an `Arc`; connections and the retry budget are
 /// shared by all its calls.
@@ -47,7 +41,7 @@ pub struct Builder {
     profile: Option<String>,
     credentials: Option<Credentials>,
     unsigned: bool,
-    codec: Codec,
+    codec: Option<Codec>,
     version: HttpVersion,
     timeouts: Timeouts,
     policy: RetryPolicy,
@@ -91,8 +85,9 @@ impl Builder {
         self
     }
 
+    /// The text of the bodies. Default: JSON 1.1.
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
+        self.codec = Some(codec);
         self
     }
 
@@ -148,7 +143,7 @@ impl Builder {
             region,
             endpoint,
             keys,
-            codec: self.codec,
+            codec: self.codec.unwrap_or(Codec::Json),
             version: self.version,
             timeouts: self.timeouts,
             policy: self.policy,
@@ -209,22 +204,46 @@ impl Client {
         Ok(request)
     }
 
-    /// Sends `request` (whose URI is a path) until it succeeds, is refused, or the policy's attempts
-    /// are over. `read_error` turns an answer with another status than 2xx into the error it holds.
+    /// Calls an operation that travels in a body: `client.send::<ops::ListStreams>(&input)`.
     ///
-    /// An attempt whose answer got lost is repeated: the service may have done it twice.
+    /// Repeats as the policy says. An attempt whose answer got lost is repeated as well: the service
+    /// may have done it twice.
     ///
     /// # Errors
-    /// Those of the last attempt.
-    pub async fn exchange(
+    /// [`Error::Service`] with the service's code, or what kept the call from being answered.
+    pub async fn send<C: Call>(&self, input: &C::Input) -> Result<C::Output, Error>
+    where
+        C::Output: Value,
+    {
+        let answer = self.exchange(&self.encode::<C>(input)).await?;
+        let (output, _missing) = self
+            .codec
+            .decode::<C::Output>(answer.body())
+            .map_err(|e| Error::Decode(format!("{}: {e}", C::OPERATION.name)))?;
+        Ok(output)
+    }
+
+    /// The request of a call, not yet complete and not signed: see [`Client::prepare`].
+    pub fn encode<C: Call>(&self, input: &C::Input) -> http::Request<Bytes> {
+        http::Request::post("/")
+            .header("content-type", self.codec.content_type())
+            .header("x-amz-target", C::OPERATION.target())
+            .header("user-agent", USER_AGENT)
+            .body(self.codec.encode(input))
+            .expect("names of operations and codecs are header values")
+    }
+
+    /// Sends `request` (whose URI is a path) until it succeeds, is refused, or the policy's attempts
+    /// are over.
+    async fn exchange(
         &self,
         request: &http::Request<Bytes>,
-        read_error: impl Fn(&http::Response<Bytes>) -> ServiceError,
     ) -> Result<http::Response<Bytes>, Error> {
         let payload = PayloadHash::of(request.body());
         let mut paid = None;
-        for attempt in 1.. {
-            let error = match self.attempt(request, &payload, &read_error).await {
+        let mut attempt = 1;
+        loop {
+            let error = match self.attempt(request, &payload).await {
                 Ok(answer) => {
                     self.budget.give_back(paid);
                     return Ok(answer);
@@ -241,19 +260,26 @@ impl Client {
             let pause = self.policy.pause_after(attempt, self.env.random_u64());
             tracing::debug!(%error, attempt, ?pause, "trying again");
             self.env.sleep(pause).await;
+            attempt += 1;
         }
-        unreachable!("attempts are counted up to a bound")
     }
 
     async fn attempt(
         &self,
         request: &http::Request<Bytes>,
         payload: &PayloadHash,
-        read_error: &impl Fn(&http::Response<Bytes>) -> ServiceError,
     ) -> Result<http::Response<Bytes>, Error> {
         let request = self.prepare(request.clone().map(Full::new), payload).await?;
         let answer = self.transport.send(request).await?;
-        if answer.status().is_success() { Ok(answer) } else { Err(read_error(&answer).into()) }
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
+        let error_type = header("x-amzn-errortype");
+        let request_id = header("x-amzn-requestid");
+        let status = answer.status().as_u16();
+        let error = ServiceError::read(self.codec, status, error_type.as_deref(), answer.body());
+        Err(ServiceError { request_id, ..error }.into())
     }
 
     /// The time by this client's clock.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use millstream_wire::Codec;
+
 use crate::retry::Blame;
 
 /// A call that did not succeed.
@@ -34,7 +37,7 @@ pub enum Error {
 
 /// An error that the service answered with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}{}", request(.request_id))]
+#[error("{code}{}{}", said(.message), request(.request_id))]
 pub struct ServiceError {
     pub status: u16,
     /// The error's shape: `ResourceNotFoundException`.
@@ -42,6 +45,26 @@ pub struct ServiceError {
     pub message: String,
     /// `x-amzn-RequestId`, for the service's logs.
     pub request_id: Option<String>,
+}
+
+impl ServiceError {
+    /// Reads the error that an answer with another status than 2xx holds.
+    ///
+    /// A body in another codec than the request's (some servers know only JSON) is read as well.
+    pub fn read(codec: Codec, status: u16, error_type: Option<&str>, body: &Bytes) -> Self {
+        let codec = if body.first() == Some(&b'{') { Codec::Json } else { codec };
+        let read = millstream_wire::ServiceError::decode(codec, status, error_type, body);
+        ServiceError {
+            status,
+            code: read.code.into_owned(),
+            message: read.message.unwrap_or_default(),
+            request_id: None,
+        }
+    }
+}
+
+fn said(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
 }
 
 fn request(id: &Option<String>) -> String {
