@@ -1,5 +1,7 @@
 //! From the global options to a client.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use millstream_client::{Builder, Client, Endpoint};
 
@@ -14,12 +16,13 @@ pub async fn client(global: &Global) -> anyhow::Result<Client> {
 pub async fn from(global: &Global, builder: Builder) -> anyhow::Result<Client> {
     let client = quietly(global, builder).await?;
     if client.uses_test_credentials() {
-        eprintln!(
-            "note: no AWS credentials found; signing with test credentials (access key id {:?}) \
-             for {}",
-            millstream_client::TEST_KEY,
-            client.endpoint()
-        );
+        let (key, endpoint) = (millstream_client::TEST_KEY, client.endpoint());
+        // A script's logs need not hear it from each command.
+        if std::io::stderr().is_terminal() {
+            eprintln!("note: no AWS credentials found, signing as {key:?} for {endpoint}");
+        } else {
+            tracing::info!(key, %endpoint, "no AWS credentials found, signing with test ones");
+        }
     }
     Ok(client)
 }

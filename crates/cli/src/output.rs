@@ -1,6 +1,7 @@
 //! Text for people, JSON for programs.
 
 use comfy_table::{Table, presets};
+use millstream_wire::Time;
 
 /// Prints `value` as indented JSON with a final line break.
 pub fn print_json(value: &serde_json::Value) {
@@ -47,6 +48,12 @@ pub fn bytes(n: u64) -> String {
         unit += 1;
     }
     if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// RFC 3339 in UTC.
+pub fn time_text(time: Time) -> String {
+    jiff::Timestamp::from_millisecond(time.as_millis())
+        .map_or_else(|_| time.to_string(), |t| t.to_string())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use http::uri::PathAndQuery;
 use http_body_util::Full;
 use millstream_base::Timestamp;
 use millstream_env::Env;
-use millstream_wire::operation::Call;
+use millstream_wire::operation::{Call, decode_output};
 use millstream_wire::{Codec, Value};
 
 use crate::credentials::{Keys, Lookup};
@@ -213,14 +213,19 @@ impl Client {
     /// [`Error::Service`] with the service's code, or what kept the call from being answered.
     pub async fn send<C: Call>(&self, input: &C::Input) -> Result<C::Output, Error>
     where
-        C::Output: Value,
+        C::Output: Value + Default,
     {
         let answer = self.exchange(&self.encode::<C>(input)).await?;
-        let (output, _missing) = self
-            .codec
-            .decode::<C::Output>(answer.body())
-            .map_err(|e| Error::Decode(format!("{}: {e}", C::OPERATION.name)))?;
-        Ok(output)
+        decode_output(self.codec, answer.body())
+            .map_err(|e| Error::Decode(format!("{}: {e}", C::OPERATION.name)))
+    }
+
+    /// As [`Client::send`], for operations that answer nothing but success.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn tell<C: Call<Output = ()>>(&self, input: &C::Input) -> Result<(), Error> {
+        self.exchange(&self.encode::<C>(input)).await.map(drop)
     }
 
     /// The request of a call, not yet complete and not signed: see [`Client::prepare`].

@@ -57,7 +57,7 @@ pub fn requests(
 fn batch(env: &Env, client: &Client, stream: String, n: u32, bytes: u32) -> http::Request<Bytes> {
     let entry = |_| PutRecordsRequestEntry {
         data: data(env, bytes),
-        partition_key: key(env),
+        partition_key: Some(key(env)),
         ..PutRecordsRequestEntry::default()
     };
     client.encode::<ops::PutRecords>(&PutRecordsInput {
@@ -71,7 +71,7 @@ fn single(env: &Env, client: &Client, stream: String, bytes: u32) -> http::Reque
     client.encode::<ops::PutRecord>(&PutRecordInput {
         stream_name: Some(stream),
         data: data(env, bytes),
-        partition_key: key(env),
+        partition_key: Some(key(env)),
         ..PutRecordInput::default()
     })
 }

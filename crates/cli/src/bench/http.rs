@@ -67,7 +67,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn read_head(&mut self) -> io::Result<(Answer, Length, usize)> {
         let mut searched = 0;
         loop {
-            self.read_more().await?;
             if let Some(at) = memmem::find(&self.buffer[searched..], b"\r\n\r\n") {
                 let end = searched + at + 4;
                 let (answer, length) = parse_head(&self.buffer[..end])?;
@@ -77,14 +76,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 // An interim answer (100 Continue): the real one follows.
                 self.buffer.drain(..end);
                 searched = 0;
-                if self.buffer.is_empty() {
-                    continue;
-                }
+                continue;
             }
             if self.buffer.len() > HEAD_BYTES_MAX {
                 return Err(bad("the answer's head does not end"));
             }
             searched = self.buffer.len().saturating_sub(3);
+            self.read_more().await?;
         }
     }
 

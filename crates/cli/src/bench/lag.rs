@@ -111,7 +111,7 @@ impl Lag {
         let input = PutRecordInput {
             stream_name: Some(self.stream.clone()),
             data: Bytes::from(data),
-            partition_key: format!("{:016x}", self.env.random_u64()),
+            partition_key: Some(format!("{:016x}", self.env.random_u64())),
             ..PutRecordInput::default()
         };
         self.client.send::<ops::PutRecord>(&input).await.map(drop)

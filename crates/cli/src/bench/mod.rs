@@ -106,7 +106,7 @@ impl Bench {
         };
         let names = self.args.stream_names();
         for name in &names {
-            if streams::create(&self.client, name, Some(self.args.shards)).await? {
+            if self.create(name).await? {
                 created.push(name.clone());
             }
         }
@@ -128,6 +128,19 @@ impl Bench {
             }
         }
         Ok(report)
+    }
+
+    /// Says whether the stream is new. One that an earlier run is still deleting is waited for.
+    async fn create(&self, name: &str) -> anyhow::Result<bool> {
+        let shards = Some(self.args.shards);
+        if streams::create(&self.client, name, shards).await? {
+            return Ok(true);
+        }
+        if !wait::is_going(&self.client, name).await? {
+            return Ok(false);
+        }
+        wait::until_gone(&self.env, &self.client, name).await?;
+        streams::create(&self.client, name, shards).await
     }
 
     fn report(&self) -> Report {
@@ -188,7 +201,7 @@ impl Bench {
         anyhow::ensure!(!shards.is_empty(), "the streams have no shards");
         let reader = |i: u32| {
             let (name, shard_id) = shards[i as usize % shards.len()].clone();
-            Script::Read(Reader::new(self.codec, name, shard_id, self.args.limit))
+            Script::Read(Box::new(Reader::new(self.codec, name, shard_id, self.args.limit)))
         };
         Ok((0..self.args.connections).map(reader).collect())
     }

@@ -23,7 +23,7 @@ pub const SIGNATURE_AGE_MAX: Duration = Duration::from_secs(60);
 
 pub enum Script {
     Write(Writer),
-    Read(Reader),
+    Read(Box<Reader>),
 }
 
 impl Script {

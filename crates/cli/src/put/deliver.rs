@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
-use millstream_api::kinesis::{PutRecords, PutRecordsInput, PutRecordsRequestEntry};
+use millstream_api::kinesis::{PutRecordsInput, PutRecordsRequestEntry, ops};
 use millstream_client::{Blame, Client, RetryPolicy};
 use millstream_env::Env;
 
@@ -80,7 +79,7 @@ impl Delivery<'_> {
             records: entries,
             ..PutRecordsInput::default()
         };
-        let output = self.client.send::<PutRecords>(&input).await?;
+        let output = self.client.send::<ops::PutRecords>(&input).await?;
         let entries = std::mem::take(&mut input.records);
         if output.records.len() != entries.len() {
             let counts = (output.records.len(), entries.len());
@@ -106,7 +105,7 @@ impl Delivery<'_> {
 fn entry(record: NewRecord) -> PutRecordsRequestEntry {
     PutRecordsRequestEntry {
         data: record.data,
-        partition_key: record.key,
+        partition_key: Some(record.key),
         ..PutRecordsRequestEntry::default()
     }
 }

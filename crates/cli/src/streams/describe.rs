@@ -5,12 +5,11 @@ use millstream_api::kinesis::{
     DescribeStreamSummaryInput, ListShardsInput, Shard, StreamDescriptionSummary, ops,
 };
 use millstream_client::{Client, Error};
-use millstream_wire::Time;
 use serde_json::json;
 
 use super::shape_json;
 use crate::args::Output;
-use crate::output;
+use crate::output::{self, time_text};
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
@@ -98,10 +97,4 @@ fn print(summary: &StreamDescriptionSummary, shards: &[Shard]) {
         ]);
     }
     output::print_table(&table);
-}
-
-/// RFC 3339 in UTC.
-pub fn time_text(time: Time) -> String {
-    jiff::Timestamp::from_millisecond(time.as_millis())
-        .map_or_else(|_| time.to_string(), |t| t.to_string())
 }

@@ -138,7 +138,7 @@ async fn create_command(
             ..IncreaseStreamRetentionPeriodInput::default()
         };
         client
-            .send::<ops::IncreaseStreamRetentionPeriod>(&input)
+            .tell::<ops::IncreaseStreamRetentionPeriod>(&input)
             .await
             .context("the stream exists, but its retention can't be set")?;
         wait::until_active(env, client, name).await?;
@@ -181,7 +181,7 @@ pub async fn create(client: &Client, name: &str, shards: Option<i32>) -> anyhow:
         stream_mode_details: Some(StreamModeDetails { stream_mode: mode }),
         ..CreateStreamInput::default()
     };
-    match client.send::<ops::CreateStream>(&input).await {
+    match client.tell::<ops::CreateStream>(&input).await {
         Ok(()) => Ok(true),
         Err(e) if e.code() == Some("ResourceInUseException") => Ok(false),
         Err(e) => Err(e.into()),
@@ -198,7 +198,7 @@ pub async fn delete(client: &Client, name: &str, with_consumers: bool) -> anyhow
         enforce_consumer_deletion: with_consumers.then_some(true),
         ..DeleteStreamInput::default()
     };
-    match client.send::<ops::DeleteStream>(&input).await {
+    match client.tell::<ops::DeleteStream>(&input).await {
         Ok(()) => Ok(true),
         Err(e) if e.code() == Some("ResourceNotFoundException") => Ok(false),
         Err(e) => Err(e.into()),
@@ -250,7 +250,7 @@ async fn list(client: &Client, format: Output) -> anyhow::Result<()> {
                     name.clone(),
                     summary.stream_status.to_string(),
                     mode.unwrap_or_default(),
-                    summary.stream_creation_timestamp.map(describe::time_text).unwrap_or_default(),
+                    summary.stream_creation_timestamp.map(output::time_text).unwrap_or_default(),
                 ])
             }
         };
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn retention_is_whole_hours_from_a_day_on() {
-        let hours = |h| whole_hours(Duration::from_secs(h * 3600));
+        let hours = |h: u64| whole_hours(Duration::from_secs(h * 3600));
         assert_eq!(hours(24).unwrap(), 24);
         assert_eq!(hours(365 * 24).unwrap(), 8760);
         assert!(hours(23).unwrap_err().to_string().contains("least"));

@@ -35,6 +35,18 @@ pub async fn until_gone(env: &Env, client: &Client, name: &str) -> anyhow::Resul
     until(env, client, name, "gone", |status| Ok(status.is_none())).await
 }
 
+/// Whether the stream is being deleted, or gone by now.
+///
+/// # Errors
+/// The stream can't be looked at.
+pub async fn is_going(client: &Client, name: &str) -> anyhow::Result<bool> {
+    match describe::summary(client, name).await {
+        Ok(summary) => Ok(summary.stream_status == StreamStatus::Deleting),
+        Err(e) if is_missing(&e) => Ok(true),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// `done` sees the status, or none if there is no such stream.
 async fn until(
     env: &Env,

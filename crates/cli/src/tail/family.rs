@@ -58,11 +58,6 @@ impl Family {
         self.ready()
     }
 
-    /// Whether every known shard was read to its end.
-    pub fn is_over(&self) -> bool {
-        self.reading.is_empty() && self.waiting.is_empty()
-    }
-
     fn ready(&mut self) -> Vec<String> {
         let done = &self.done;
         let mut ready: Vec<String> = self
@@ -99,10 +94,8 @@ mod tests {
         assert_eq!(family.ended("5", vec![]), [""; 0]);
         assert_eq!(family.ended("1", vec![kin("2", &["1"], true)]), ["2", "3"]);
         assert_eq!(family.ended("2", vec![]), ["4"]);
-        assert!(!family.is_over());
-        family.ended("3", vec![]);
-        family.ended("4", vec![]);
-        assert!(family.is_over());
+        assert_eq!(family.ended("3", vec![]), [""; 0]);
+        assert_eq!(family.ended("4", vec![]), [""; 0]);
     }
 
     #[test]

@@ -14,10 +14,10 @@ use clap::Args;
 use millstream_api::kinesis::Record;
 use millstream_client::{Client, RetryPolicy};
 use millstream_env::Env;
-use serde_json::{Map, Value};
 
 use crate::args::{Global, Output, positive_duration};
 use crate::connect;
+use crate::output::time_text;
 use follow::{Follower, Options, Page, Poll};
 use position::From;
 
@@ -91,7 +91,7 @@ fn print(out: &mut impl Write, page: &Page, json: bool, most: u64) -> io::Result
     let mut printed = 0;
     for record in page.records.iter().take(usize::try_from(most).unwrap_or(usize::MAX)) {
         if json {
-            serde_json::to_writer(&mut *out, &as_json(&page.shard_id, record))?;
+            serde_json::to_writer(&mut *out, &line(&page.shard_id, record))?;
         } else {
             out.write_all(&record.data)?;
         }
@@ -102,33 +102,50 @@ fn print(out: &mut impl Write, page: &Page, json: bool, most: u64) -> io::Result
     Ok(printed)
 }
 
-fn as_json(shard_id: &str, record: &Record) -> Value {
-    let mut object = Map::new();
-    object.insert("ShardId".into(), shard_id.into());
-    object.insert("SequenceNumber".into(), record.sequence_number.as_str().into());
-    object.insert("PartitionKey".into(), record.partition_key.as_str().into());
-    if let Some(at) = record.approximate_arrival_timestamp {
-        let at = jiff::Timestamp::from_millisecond(at.as_millis()).map(|t| t.to_string());
-        object.insert("ApproximateArrivalTimestamp".into(), at.unwrap_or_default().into());
-    }
-    match std::str::from_utf8(&record.data) {
-        Ok(text) => object.insert("Data".into(), text.into()),
-        Err(_) => {
-            let text = base64_simd::STANDARD.encode_to_string(&record.data);
-            object.insert("DataBase64".into(), text.into())
-        }
+/// One line of `--json`.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Line<'a> {
+    shard_id: &'a str,
+    sequence_number: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approximate_arrival_timestamp: Option<String>,
+    #[serde(flatten)]
+    data: Data<'a>,
+}
+
+#[derive(serde::Serialize)]
+enum Data<'a> {
+    Data(&'a str),
+    DataBase64(String),
+}
+
+fn line<'a>(shard_id: &'a str, record: &'a Record) -> Line<'a> {
+    let data = match std::str::from_utf8(&record.data) {
+        Ok(text) => Data::Data(text),
+        Err(_) => Data::DataBase64(base64_simd::STANDARD.encode_to_string(&record.data)),
     };
-    Value::Object(object)
+    Line {
+        shard_id,
+        sequence_number: &record.sequence_number,
+        partition_key: record.partition_key.as_deref(),
+        approximate_arrival_timestamp: record.approximate_arrival_timestamp.map(time_text),
+        data,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn page(data: &[&[u8]]) -> Page {
         let record = |data: &&[u8]| Record {
             data: data.to_vec().into(),
-            partition_key: "k".into(),
+            partition_key: Some("k".into()),
             sequence_number: "49".into(),
             ..Record::default()
         };
