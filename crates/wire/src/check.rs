@@ -41,44 +41,49 @@ pub enum Check {
     Values(&'static [Check]),
 }
 
-pub const fn length(min: u64, max: u64) -> Check {
-    Check::Length(Some(min), Some(max))
-}
+/// How declarations spell constraints.
+pub mod build {
+    use super::Check;
 
-pub const fn length_min(min: u64) -> Check {
-    Check::Length(Some(min), None)
-}
+    pub const fn length(min: u64, max: u64) -> Check {
+        Check::Length(Some(min), Some(max))
+    }
 
-pub const fn length_max(max: u64) -> Check {
-    Check::Length(None, Some(max))
-}
+    pub const fn length_min(min: u64) -> Check {
+        Check::Length(Some(min), None)
+    }
 
-pub const fn range(min: i64, max: i64) -> Check {
-    Check::Range(Some(min), Some(max))
-}
+    pub const fn length_max(max: u64) -> Check {
+        Check::Length(None, Some(max))
+    }
 
-pub const fn range_min(min: i64) -> Check {
-    Check::Range(Some(min), None)
-}
+    pub const fn range(min: i64, max: i64) -> Check {
+        Check::Range(Some(min), Some(max))
+    }
 
-pub const fn range_max(max: i64) -> Check {
-    Check::Range(None, Some(max))
-}
+    pub const fn range_min(min: i64) -> Check {
+        Check::Range(Some(min), None)
+    }
 
-pub const fn pattern(java: &'static str) -> Check {
-    Check::Pattern(java)
-}
+    pub const fn range_max(max: i64) -> Check {
+        Check::Range(None, Some(max))
+    }
 
-pub const fn items(checks: &'static [Check]) -> Check {
-    Check::Items(checks)
-}
+    pub const fn pattern(java: &'static str) -> Check {
+        Check::Pattern(java)
+    }
 
-pub const fn keys(checks: &'static [Check]) -> Check {
-    Check::Keys(checks)
-}
+    pub const fn items(checks: &'static [Check]) -> Check {
+        Check::Items(checks)
+    }
 
-pub const fn values(checks: &'static [Check]) -> Check {
-    Check::Values(checks)
+    pub const fn keys(checks: &'static [Check]) -> Check {
+        Check::Keys(checks)
+    }
+
+    pub const fn values(checks: &'static [Check]) -> Check {
+        Check::Values(checks)
+    }
 }
 
 /// The paths of required members that were absent or null in a decoded body.

@@ -17,6 +17,7 @@ pub mod json;
 pub mod operation;
 pub mod pattern;
 mod shape;
+pub mod sigv4;
 pub mod time;
 pub mod value;
 
@@ -40,11 +41,11 @@ pub mod prelude {
 /// What the macros name; not for people.
 #[doc(hidden)]
 pub mod hidden {
-    pub use crate::check::*;
-    pub use crate::codec::*;
-    pub use crate::error::*;
-    pub use crate::events::*;
-    pub use crate::operation::*;
-    pub use crate::value::*;
     pub use bytes::Bytes;
+
+    pub use crate::check::{Check, MemberInfo, Shown, Validator, constraint_enum};
+    pub use crate::codec::{Codec, DecodeError, Decoder, Encoder};
+    pub use crate::events::Event;
+    pub use crate::operation::ShapeVisitor;
+    pub use crate::value::{Member, Structure, Value, object_hash};
 }

@@ -23,60 +23,60 @@ macro_rules! shape {
 
         const _: () = {
             #[allow(unused_imports)]
-            use $crate::hidden::*;
+            use $crate::check::build::*;
 
             #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
-            enum Field { $($field,)* __COUNT }
+            enum __Field { $($field,)* __COUNT }
 
-            impl Structure for $Name {
+            impl $crate::hidden::Structure for $Name {
                 const NAME: &'static str = stringify!($Name);
-                const MEMBERS: &'static [MemberInfo] = &[
-                    $(MemberInfo { name: $wire, checks: &[$($($check),*)?] }),*
+                const MEMBERS: &'static [$crate::hidden::MemberInfo] = &[
+                    $($crate::hidden::MemberInfo { name: $wire, checks: &[$($($check),*)?] }),*
                 ];
 
                 fn present(&self) -> usize {
-                    0 $(+ usize::from(Member::is_present(&self.$field)))*
+                    0 $(+ usize::from($crate::hidden::Member::is_present(&self.$field)))*
                 }
 
-                fn encode_members(&self, _e: &mut dyn Encoder) {
-                    $(Member::encode_member(&self.$field, $wire, _e);)*
+                fn encode_members(&self, _e: &mut dyn $crate::hidden::Encoder) {
+                    $($crate::hidden::Member::encode_member(&self.$field, $wire, _e);)*
                 }
             }
 
-            impl Value for $Name {
+            impl $crate::hidden::Value for $Name {
                 const SCALAR: bool = false;
 
-                fn encode(&self, e: &mut dyn Encoder) {
-                    e.structure(Structure::present(self));
-                    Structure::encode_members(self, e);
+                fn encode(&self, e: &mut dyn $crate::hidden::Encoder) {
+                    e.structure($crate::hidden::Structure::present(self));
+                    $crate::hidden::Structure::encode_members(self, e);
                     e.structure_end();
                 }
 
                 #[allow(unused_mut, unused_variables, clippy::never_loop)]
-                fn decode(d: &mut dyn Decoder) -> Result<Self, DecodeError> {
-                    const { assert!((Field::__COUNT as usize) <= 128, "one bit per member") };
+                fn decode(d: &mut dyn $crate::hidden::Decoder) -> Result<Self, $crate::hidden::DecodeError> {
+                    const { assert!((__Field::__COUNT as usize) <= 128, "one bit per member") };
                     let mut value = Self::default();
                     let mut seen = 0_u128;
                     d.structure()?;
-                    while let Some(index) = d.member(Self::MEMBERS)? {
+                    while let Some(index) = d.member(<Self as $crate::hidden::Structure>::MEMBERS)? {
                         seen |= 1 << index;
-                        $(if index == Field::$field as usize {
-                            value.$field = Member::decode_member(d)?;
+                        $(if index == __Field::$field as usize {
+                            value.$field = $crate::hidden::Member::decode_member(d)?;
                             continue;
                         })*
                     }
-                    $(if <$type as Member>::REQUIRED && seen & (1 << Field::$field as usize) == 0 {
+                    $(if <$type as $crate::hidden::Member>::REQUIRED && seen & (1 << __Field::$field as usize) == 0 {
                         d.absent($wire);
                     })*
                     Ok(value)
                 }
 
-                fn validate(&self, _v: &mut Validator<'_>, _: &'static [Check]) {
-                    $(self.$field.validate_member(&Self::MEMBERS[Field::$field as usize], _v);)*
+                fn validate(&self, _v: &mut $crate::hidden::Validator<'_>, _: &'static [$crate::hidden::Check]) {
+                    $($crate::hidden::Member::validate_member(&self.$field, &<Self as $crate::hidden::Structure>::MEMBERS[__Field::$field as usize], _v);)*
                 }
 
-                fn show(&self, out: &mut Shown) {
-                    out.structure(Self::NAME, object_hash(self));
+                fn show(&self, out: &mut $crate::hidden::Shown) {
+                    out.structure(<Self as $crate::hidden::Structure>::NAME, $crate::hidden::object_hash(self));
                 }
             }
         };
@@ -135,27 +135,25 @@ macro_rules! enumeration {
         }
 
         const _: () = {
-            use $crate::hidden::*;
-
-            impl Value for $Name {
+            impl $crate::hidden::Value for $Name {
                 const VALUES: Option<&'static [&'static str]> = Some($Name::VALUES);
 
-                fn encode(&self, e: &mut dyn Encoder) {
+                fn encode(&self, e: &mut dyn $crate::hidden::Encoder) {
                     e.string(self.as_str());
                 }
 
-                fn decode(d: &mut dyn Decoder) -> Result<Self, DecodeError> {
+                fn decode(d: &mut dyn $crate::hidden::Decoder) -> Result<Self, $crate::hidden::DecodeError> {
                     d.enumeration($Name::VALUES).map(Self::from)
                 }
 
-                fn validate(&self, v: &mut Validator<'_>, checks: &'static [Check]) {
+                fn validate(&self, v: &mut $crate::hidden::Validator<'_>, checks: &'static [$crate::hidden::Check]) {
                     v.check_text(self, self.as_str(), checks);
                     if matches!(self, Self::Other(_)) {
-                        v.violated(self, &constraint_enum($Name::VALUES));
+                        v.violated(self, &$crate::hidden::constraint_enum($Name::VALUES));
                     }
                 }
 
-                fn show(&self, out: &mut Shown) {
+                fn show(&self, out: &mut $crate::hidden::Shown) {
                     out.push(self.as_str());
                 }
             }
@@ -196,25 +194,23 @@ macro_rules! events {
         pub enum $Name { $($Variant($Shape)),* }
 
         const _: () = {
-            use $crate::hidden::*;
-
-            impl Event for $Name {
+            impl $crate::hidden::Event for $Name {
                 fn event_type(&self) -> &'static str {
                     match self { $(Self::$Variant(_) => $wire),* }
                 }
 
-                fn encode_payload(&self, codec: Codec) -> Bytes {
+                fn encode_payload(&self, codec: $crate::hidden::Codec) -> $crate::hidden::Bytes {
                     match self { $(Self::$Variant(event) => codec.encode(event)),* }
                 }
 
-                fn decode(kind: &str, codec: Codec, payload: &Bytes) -> Result<Self, DecodeError> {
+                fn decode(kind: &str, codec: $crate::hidden::Codec, payload: &$crate::hidden::Bytes) -> Result<Self, $crate::hidden::DecodeError> {
                     match kind {
                         $($wire => Ok(Self::$Variant(codec.decode::<$Shape>(payload)?.0)),)*
-                        other => Err(DecodeError::Mismatch(format!("unknown event type {other}"))),
+                        other => Err($crate::hidden::DecodeError::Mismatch(format!("unknown event type {other}"))),
                     }
                 }
 
-                fn visit_shapes(visitor: &mut impl ShapeVisitor, operation: &'static str) {
+                fn visit_shapes(visitor: &mut impl $crate::hidden::ShapeVisitor, operation: &'static str) {
                     $(visitor.output::<$Shape>(operation);)*
                 }
             }
