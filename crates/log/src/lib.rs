@@ -35,6 +35,9 @@ mod writer;
 pub use damage::Damage;
 pub use embedded::{EmbeddedLog, Stats};
 pub use options::Options;
+#[cfg(feature = "planted-bugs")]
+#[doc(hidden)]
+pub use options::PlantedBug;
 pub use recovery::{OpenError, RecoveryReport};
 pub use shared::HealthReport;
 pub use store::{
