@@ -16,6 +16,7 @@ pub mod catalogue;
 pub mod cbor;
 pub mod client;
 pub mod driver;
+pub mod fixture;
 pub mod matcher;
 pub mod peers;
 pub mod raw;

@@ -126,7 +126,7 @@ async fn perform(sdk: &Sdk, operation: &str, p: Params<'_>) -> Result<Answer> {
                             "StreamStatus": one.stream_status().as_str(),
                             "StreamModeDetails": one.stream_mode_details()
                                 .map(|mode| json!({"StreamMode": mode.stream_mode().as_str()})),
-                            "StreamCreationTimestamp": seconds(one.stream_creation_timestamp()),
+                            "StreamCreationTimestamp": one.stream_creation_timestamp().map(seconds),
                         })
                     })
                     .collect();
