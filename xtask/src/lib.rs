@@ -7,6 +7,7 @@
     reason = "a tool of the developers works on the real files, clock and threads"
 )]
 
+pub mod bench;
 pub mod crash;
 pub mod fuzz;
 pub mod interop;

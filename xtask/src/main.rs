@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use xtask::{crash, fuzz, interop, serve, sim, test, tidy};
+use xtask::{bench, crash, fuzz, interop, serve, sim, test, tidy};
 
 /// Millstream's own tasks. A fresh clone needs two of them: `cargo xtask serve` and `cargo xtask test`
 #[derive(Debug, Parser)]
@@ -23,6 +23,7 @@ enum Task {
     Sim(sim::Args),
     Crash(crash::Args),
     Fuzz(fuzz::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Task::Sim(args) => args.run(),
         Task::Crash(args) => args.run(),
         Task::Fuzz(args) => args.run(),
+        Task::Bench(args) => args.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -44,7 +44,7 @@ fn names_its_own_data(args: &[String]) -> bool {
         let name = arg.split('=').next().unwrap_or_default();
         matches!(name, "--data-dir" | "--ephemeral" | "--config" | "--help" | "-h")
     };
-    args.iter().any(says) || std::env::var_os("MILLSTREAM_DATA_DIR").is_some()
+    args.iter().any(says) || std::env::var_os("MILLSTREAM_SERVER__DATA_DIR").is_some()
 }
 
 #[cfg(test)]
