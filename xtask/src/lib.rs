@@ -8,9 +8,12 @@
 )]
 
 pub mod bench;
+pub mod codegen;
 pub mod crash;
 pub mod fuzz;
 pub mod interop;
+pub mod models;
+pub mod operations;
 pub mod peers;
 pub mod run;
 pub mod serve;

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use xtask::{bench, crash, fuzz, interop, serve, sim, test, tidy};
+use xtask::{bench, codegen, crash, fuzz, interop, models, operations, serve, sim, test, tidy};
 
 /// Millstream's own tasks. A fresh clone needs two of them: `cargo xtask serve` and `cargo xtask test`
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo xtask", max_term_width = 100)]
+#[command(bin_name = "cargo xtask", max_term_width = 100, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -24,6 +24,11 @@ enum Task {
     Crash(crash::Args),
     Fuzz(fuzz::Args),
     Bench(bench::Args),
+    /// Fetch AWS's service models and keep what we need of them in models/
+    Models(models::Args),
+    /// Turn models/ into crates/api/src/gen/
+    Codegen(codegen::Args),
+    Operations(operations::Args),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +41,9 @@ fn main() -> ExitCode {
         Task::Crash(args) => args.run(),
         Task::Fuzz(args) => args.run(),
         Task::Bench(args) => args.run(),
+        Task::Models(args) => models::run(&args),
+        Task::Codegen(args) => codegen::run(&args),
+        Task::Operations(args) => args.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

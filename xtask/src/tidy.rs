@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::run;
 use crate::tree::{self, Package};
+use crate::{codegen, operations, run};
 
 /// Check floors, circles, headers, licences, links and generated files
 #[derive(Debug, clap::Args)]
@@ -100,6 +100,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("no foreign words", words::foreign),
     ("links resolve", links::resolve),
     ("licences", licences::allowed),
+    ("generated files are fresh", generated_fresh),
+    ("the list of operations is fresh", operations_fresh),
 ];
 
 /// Runs all checks and fails when one of them found something.
@@ -117,4 +119,22 @@ pub fn run() -> Result<()> {
     }
     println!("    tidy: {} checks, nothing to mend", CHECKS.len());
     Ok(())
+}
+
+fn generated_fresh(_: &House) -> Result<Vec<Problem>> {
+    let mut problems = vec![];
+    for (file, text) in codegen::generate()? {
+        if std::fs::read_to_string(&file).unwrap_or_default() != text {
+            problems.push(Problem::new(&file, 0, "is stale: run `cargo xtask codegen`"));
+        }
+    }
+    Ok(problems)
+}
+
+fn operations_fresh(house: &House) -> Result<Vec<Problem>> {
+    let page = house.root.join(operations::PAGE);
+    Ok(match operations::check(&house.root) {
+        Ok(()) => vec![],
+        Err(error) => vec![Problem::new(&page, 0, format!("{error:#}"))],
+    })
 }

@@ -14,6 +14,8 @@ use crate::run::Child;
 /// How much longer than its measurement a run may take: making streams, filling them, warming up.
 const EXTRA_MAX: Duration = Duration::from_secs(180);
 
+const MIB: f64 = 1_048_576.0;
+
 /// The load generator.
 #[derive(Debug)]
 pub struct Load {
@@ -83,6 +85,7 @@ impl Shape {
 #[derive(Clone, Debug)]
 pub struct Measured {
     pub records_per_s: f64,
+    /// Of the records' data.
     pub bytes_per_s: f64,
     pub p50_us: f64,
     pub p99_us: f64,
@@ -120,16 +123,16 @@ impl Load {
 
 impl Measured {
     fn read(report: Value) -> Result<Measured> {
-        let failed = number(&report, "/requests_failed")?;
+        let failed = number(&report, "/requests_failed")? + number(&report, "/records_failed")?;
         if failed > 0.0 {
-            bail!("{failed} requests failed: {}", report["errors"]);
+            bail!("{failed} requests or records failed: {}", report["errors"]);
         }
         Ok(Measured {
-            records_per_s: number(&report, "/records_per_s")?,
-            bytes_per_s: number(&report, "/bytes_per_s")?,
+            records_per_s: number(&report, "/records_per_second")?,
+            bytes_per_s: number(&report, "/mib_per_second")? * MIB,
             p50_us: number(&report, "/latency_us/p50")?,
             p99_us: number(&report, "/latency_us/p99")?,
-            server_cpu_us_per_record: number(&report, "/server/cpu_us_per_record")?,
+            server_cpu_us_per_record: number(&report, "/server_cpu_us_per_record")?,
             report,
         })
     }
