@@ -3,10 +3,11 @@
 //! Builds the release binary, starts fresh processes on loopback, loads them with `millstream bench`
 //! and prints a table with what is to be reached. Method: docs/performance.md.
 //!
-//! Promises: every wait and every run is bounded; servers listen on 127.0.0.1 only and are stopped by
-//! their process ids; raw reports are kept in `target/bench`.
+//! Promises: every wait and every run is bounded; servers are reachable over loopback only (peers get
+//! a network namespace of their own) and are stopped by their process ids; raw reports are kept in `target/bench`.
 
 mod load;
+mod loopback;
 mod others;
 mod own;
 mod server;
@@ -56,6 +57,11 @@ impl Args {
         run::step("build", || {
             run::run(&mut run::cargo(["build", "--release", "--package", "millstream"]))
         })?;
+        let peers = if self.peers { others::install()? } else { vec![] };
+        if self.peers {
+            // From here on nothing is fetched any more.
+            loopback::enter()?;
+        }
         let plan = Plan {
             rounds: self.rounds.max(1),
             soak: self.soak,
@@ -69,7 +75,7 @@ impl Args {
         let mut raw = serde_json::Map::new();
         let mut tables = vec![own::measure(&plan, &mut raw)?];
         if self.peers {
-            tables.extend(others::measure(&plan, &mut raw)?);
+            tables.extend(others::measure(&plan, peers, &mut raw)?);
         }
         for table in &tables {
             println!("\n{table}");

@@ -13,7 +13,7 @@ seed that fails is printed and fails the same way each time.
 Examples:
   cargo xtask sim                   1,000 seeds from 0 on
   cargo xtask sim --seeds 10000
-  cargo xtask sim --from 4711 --seeds 1     one seed again"
+  cargo xtask sim --start 4711 --seeds 1     one seed again"
 )]
 pub struct Args {
     /// How many seeds
@@ -21,7 +21,7 @@ pub struct Args {
     seeds: u64,
     /// The first seed
     #[arg(long, default_value_t = 0)]
-    from: u64,
+    start: u64,
     /// Further arguments of the runner
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<String>,
@@ -31,8 +31,8 @@ impl Args {
     /// Builds the runner in release and lets it run.
     pub fn run(self) -> Result<()> {
         let mut runner = run::cargo(["run", "--release", "--quiet", "--package", "millstream-sim"]);
-        runner.args(["--", "--seeds", &self.seeds.to_string(), "--from", &self.from.to_string()]);
-        let name = format!("{} seeds from {}", self.seeds, self.from);
+        runner.args(["--", "--seeds", &self.seeds.to_string(), "--start", &self.start.to_string()]);
+        let name = format!("{} seeds from {}", self.seeds, self.start);
         run::step(&name, || run::run(runner.args(&self.args)))
     }
 }

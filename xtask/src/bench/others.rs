@@ -1,7 +1,7 @@
 //! Others that speak Kinesis, as they come from their registries, measured beside us.
 //!
-//! Each is installed once, at a pinned version, into `.peers`, listens on loopback, and gets a fresh
-//! process in every round. All of them keep data in memory only, which is their default.
+//! Each is installed once, at a pinned version, into `.peers`, and gets a fresh process
+//! in every round. All of them keep data in memory only, which is their default.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,18 +23,28 @@ const SHAPES: &[(&str, Shape)] = &[
     ("get-records", Shape { prefill_mib: 16, ..Shape::GET_RECORDS }),
 ];
 
-/// Rounds of all candidates; one table for each shape.
-pub fn measure(plan: &Plan, raw: &mut Map<String, Value>) -> Result<Vec<Table>> {
-    let mut candidates = vec![Candidate::Ours];
+/// Installs every peer; one that can't be had is left out, in words.
+pub fn install() -> Result<Vec<Candidate>> {
+    let mut found = vec![];
     for peer in PEERS {
         match run::step(&format!("install {}", peer.name), peer.install) {
-            Ok(launcher) => candidates.push(Candidate::Theirs(peer, launcher)),
+            Ok(launcher) => found.push(Candidate::Theirs(peer, launcher)),
             Err(error) => println!("    left out: {error:#}"),
         }
     }
-    if candidates.len() == 1 {
+    if found.is_empty() {
         bail!("no peer could be installed");
     }
+    Ok(found)
+}
+
+/// Rounds of all candidates; one table for each shape.
+pub fn measure(
+    plan: &Plan,
+    peers: Vec<Candidate>,
+    raw: &mut Map<String, Value>,
+) -> Result<Vec<Table>> {
+    let candidates: Vec<_> = [Candidate::Ours].into_iter().chain(peers).collect();
     let mut tables = vec![];
     for (name, shape) in SHAPES.iter().filter(|(name, _)| plan.wants(name)) {
         tables.push(compare(plan, name, *shape, &candidates, raw)?);
@@ -42,12 +52,16 @@ pub fn measure(plan: &Plan, raw: &mut Map<String, Value>) -> Result<Vec<Table>> 
     Ok(tables)
 }
 
-enum Candidate {
+/// Who is measured.
+pub enum Candidate {
+    /// A durable node.
     Ours,
+    /// A peer, and what its installation returned.
     Theirs(&'static Peer, PathBuf),
 }
 
-struct Peer {
+/// Somebody else's server.
+pub struct Peer {
     name: &'static str,
     version: &'static str,
     install: fn() -> Result<PathBuf>,
