@@ -17,6 +17,7 @@ pub mod json;
 pub mod operation;
 pub mod pattern;
 mod shape;
+pub mod sigv4;
 pub mod time;
 pub mod value;
 

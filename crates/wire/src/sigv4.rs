@@ -30,6 +30,9 @@ pub use canonical::canonical_request;
 /// Source: the services' own sentences ("- 5 min."), streams reference A4.
 pub const SKEW_MAX: Duration = Duration::from_secs(5 * 60);
 
+/// Longest life of a presigned request: a week.
+pub const EXPIRES_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// `x-amz-content-sha256` of a request whose body is not covered by the signature.
 pub const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
@@ -94,14 +97,12 @@ impl Claim {
                 "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP \
                  header.",
             )),
-            (Some(value), false) => {
+            (Some(value), false) if value.as_bytes().trim_ascii_start().starts_with(b"AWS4-") => {
                 of_header(&String::from_utf8_lossy(value.as_bytes()), &parts.headers)
             }
             (None, true) => of_query(&query),
             (None, false) if query.iter().any(|(n, _)| n.starts_with("X-Amz-")) => of_query(&query),
-            (None, false) => {
-                Err(error("MissingAuthenticationTokenException", "Missing Authentication Token"))
-            }
+            _ => Err(error("MissingAuthenticationTokenException", "Missing Authentication Token")),
         }
     }
 
@@ -255,8 +256,9 @@ fn of_header(value: &str, headers: &HeaderMap) -> Result<Claim, ServiceError> {
             format!("{faults}Authorization={value}"),
         ));
     };
+    check_algorithm(value.split_ascii_whitespace().next().unwrap_or_default())?;
     let (access_key_id, scope) = split_credential(&credential)?;
-    Ok(Claim {
+    checked(Claim {
         form: Form::Header,
         access_key_id,
         scope,
@@ -284,13 +286,15 @@ fn of_query(query: &[(String, String)]) -> Result<Claim, ServiceError> {
             let _ = write!(faults, "AWS query-string parameters must include '{name}'. ");
         }
     }
-    let [Some(_), Some(credential), Some(signature), Some(signed_headers), Some(time)] = found
+    let [Some(algorithm), Some(credential), Some(signature), Some(signed_headers), Some(time)] =
+        found
     else {
         faults.push_str("Re-examine the query-string parameters.");
         return Err(error("IncompleteSignatureException", faults));
     };
+    check_algorithm(&algorithm)?;
     let (access_key_id, scope) = split_credential(&credential)?;
-    Ok(Claim {
+    checked(Claim {
         form: Form::Query,
         access_key_id,
         scope,
@@ -298,8 +302,54 @@ fn of_query(query: &[(String, String)]) -> Result<Claim, ServiceError> {
         signature,
         time,
         session_token: field("X-Amz-Security-Token"),
-        expires: field("X-Amz-Expires").and_then(|v| v.parse().ok()).map(Duration::from_secs),
+        expires: field("X-Amz-Expires").map(|text| parse_expires(&text)).transpose()?,
     })
+}
+
+fn check_algorithm(algorithm: &str) -> Result<(), ServiceError> {
+    if algorithm == ALGORITHM {
+        return Ok(());
+    }
+    Err(error(
+        "IncompleteSignatureException",
+        format!("Unsupported AWS 'algorithm': '{algorithm}'."),
+    ))
+}
+
+fn parse_expires(text: &str) -> Result<Duration, ServiceError> {
+    let secs = text.parse().ok().map(Duration::from_secs);
+    secs.filter(|life| (Duration::from_secs(1)..=EXPIRES_MAX).contains(life)).ok_or_else(|| {
+        let max = EXPIRES_MAX.as_secs();
+        error(
+            "IncompleteSignatureException",
+            format!("X-Amz-Expires must be between 1 and {max} seconds."),
+        )
+    })
+}
+
+/// What must agree within a claim: the day of its scope and of its time, and the signed host.
+fn checked(mut claim: Claim) -> Result<Claim, ServiceError> {
+    if let Some(time) = parse_time(&claim.time) {
+        claim.time = show_time(time);
+        let (day, scope_day) = (&claim.time[..8], &claim.scope.date);
+        if day != scope_day {
+            return Err(error(
+                "InvalidSignatureException",
+                format!(
+                    "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date \
+                     from HTTP: '{scope_day}' != '{day}', from '{}'.",
+                    claim.time
+                ),
+            ));
+        }
+    }
+    if !claim.signed_headers.iter().any(|name| name == "host") {
+        return Err(error(
+            "InvalidSignatureException",
+            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+        ));
+    }
+    Ok(claim)
 }
 
 fn split_credential(credential: &str) -> Result<(String, Scope), ServiceError> {
@@ -331,7 +381,7 @@ fn parse_time(text: &str) -> Option<i64> {
 fn show_time(secs: i64) -> String {
     match Timestamp::from_second(secs) {
         Ok(t) => t.strftime(TIME_FORMAT).to_string(),
-        Err(_) => secs.to_string(),
+        Err(_) => format!("{secs:08}"),
     }
 }
 

@@ -500,7 +500,7 @@ fn not_base64(text: &[u8]) -> DecodeError {
         body => body,
     };
     let is_digit = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
-    let what = if body.len() % 4 != 0 {
+    let what = if !body.len().is_multiple_of(4) {
         format!("Base64 encoded length is expected a multiple of 4 bytes but found: {}", text.len())
     } else if let Some(at) = unpadded.iter().position(|b| !is_digit(b)) {
         let char = String::from_utf8_lossy(&unpadded[at..]).chars().next().unwrap_or_default();

@@ -115,7 +115,7 @@ fn decode(text: &str) -> String {
     while at < bytes.len() {
         let code = bytes
             .get(at + 1..at + 3)
-            .filter(|_| bytes[at] == b'%')
+            .filter(|d| bytes[at] == b'%' && d.iter().all(u8::is_ascii_hexdigit))
             .and_then(|d| std::str::from_utf8(d).ok())
             .and_then(|d| u8::from_str_radix(d, 16).ok());
         out.push(code.unwrap_or(bytes[at]));
