@@ -16,9 +16,10 @@
 //! Never finds what lies outside the node's process: sockets, HTTP and the real file system are
 //! tried elsewhere.
 
-mod log;
+mod lives;
 mod options;
 mod plan;
+mod tables;
 mod verdict;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -69,7 +70,7 @@ pub fn run_seed_twice(seed: u64, options: &Options) -> Outcome {
 async fn scenario(world: SimWorld, judge: Judge, options: Options) {
     let plan = Plan::draw(&mut world.rng("plan"), options.faults);
     world.note(format_args!("plan {plan:?}"));
-    match options.scenario.unwrap_or(Scenario::Stores) {
-        Scenario::Stores => log::run(world, judge, plan, options).await,
+    match options.scenario.unwrap_or(Scenario::Tables) {
+        Scenario::Tables => tables::run(world, judge, plan, options).await,
     }
 }

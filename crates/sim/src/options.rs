@@ -3,8 +3,8 @@
 /// What a run exercises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
-    /// The log store and the metadata store, through their contracts.
-    Stores,
+    /// The metadata store, through its contract.
+    Tables,
 }
 
 /// Which kinds of trouble a run may draw.

@@ -21,10 +21,18 @@ pub(crate) struct Inode {
     /// Sectors that a failed sync gave up: the system believes them written. They are lost unless
     /// they are written again.
     doomed: BTreeSet<usize>,
-    /// The least length since the last sync, if the file was cut.
-    cut_to: Option<usize>,
+    /// Lengths the file went through since the last sync.
+    lens: Vec<Len>,
     /// Since the last sync.
     writes: u64,
+}
+
+/// A change of length. One by `set_len` is whole or undone, as file systems journal it; one by a
+/// write can stop anywhere between.
+#[derive(Clone, Copy)]
+struct Len {
+    to: usize,
+    by_write: bool,
 }
 
 struct Dirty {
@@ -60,6 +68,7 @@ impl Inode {
         let end = offset + buf.len();
         if self.now.len() < end {
             self.now.resize(end, 0);
+            self.lens.push(Len { to: end, by_write: true });
         }
         self.writes += 1;
         for sector in offset / SECTOR..end.div_ceil(SECTOR) {
@@ -78,8 +87,8 @@ impl Inode {
     }
 
     pub(crate) fn set_len(&mut self, len: usize) {
+        self.lens.push(Len { to: len, by_write: false });
         if len < self.now.len() {
-            self.cut_to = Some(self.cut_to.map_or(len, |c| c.min(len)));
             self.dirty.split_off(&len.div_ceil(SECTOR));
             self.doomed.split_off(&len.div_ceil(SECTOR));
         }
@@ -88,7 +97,7 @@ impl Inode {
 
     /// Everything written before is durable.
     pub(crate) fn sync(&mut self) {
-        self.settle_len(self.now.len());
+        self.settle_len(self.lens.len(), self.now.len());
         for sector in std::mem::take(&mut self.dirty).into_keys() {
             copy(&self.now, &mut self.durable, sector);
         }
@@ -96,7 +105,7 @@ impl Inode {
 
     /// A sync that failed: some sectors made it, the others are given up. Nothing tells which.
     pub(crate) fn fail_sync(&mut self, rng: &mut Rng) {
-        self.settle_len(self.now.len());
+        self.settle_len(self.lens.len(), self.now.len());
         for sector in std::mem::take(&mut self.dirty).into_keys() {
             if rng.one_in(2) {
                 copy(&self.now, &mut self.durable, sector);
@@ -123,20 +132,9 @@ impl Inode {
             Survival::EachSector,
         ];
         let survival = *rng.pick(&all);
-        let kept_len = match survival {
-            Survival::Nothing => self.durable.len(),
-            Survival::Everything => self.now.len(),
-            Survival::InOrder | Survival::EachSector => {
-                let (low, high) = ordered(self.durable.len(), self.now.len());
-                let sectors = (high - low).div_ceil(SECTOR) as u64;
-                (low + rng.below(sectors + 1) as usize * SECTOR).min(high)
-            }
-        };
-        if matches!(survival, Survival::Nothing) || (self.cut_to.is_some() && rng.one_in(2)) {
-            self.cut_to = None; // the cut itself did not survive
-        }
+        let (steps, kept_len) = self.surviving_len(survival, rng);
         let last_write = rng.between(0, self.writes);
-        self.settle_len(kept_len);
+        self.settle_len(steps, kept_len);
         let dirty: Vec<(usize, Dirty)> = std::mem::take(&mut self.dirty).into_iter().collect();
         let last_sector = self.torn_sector(&dirty, last_write, rng);
         for (sector, d) in dirty {
@@ -188,18 +186,35 @@ impl Inode {
         }
     }
 
-    /// Gives the durable side the length `len`, with zeroes where nothing was; writes count anew.
-    fn settle_len(&mut self, len: usize) {
-        if let Some(cut) = self.cut_to.take() {
-            self.durable.truncate(cut);
+    /// How many changes of length survive, and the length that follows.
+    fn surviving_len(&self, survival: Survival, rng: &mut Rng) -> (usize, usize) {
+        let all = self.lens.len();
+        let steps = match survival {
+            Survival::Nothing => 0,
+            Survival::Everything => all,
+            Survival::InOrder | Survival::EachSector => rng.between(0, all as u64) as usize,
+        };
+        let before = |n: usize| if n == 0 { self.durable.len() } else { self.lens[n - 1].to };
+        match self.lens.get(steps.wrapping_sub(1)) {
+            Some(Len { to, by_write: true }) if steps < all || rng.one_in(2) => {
+                let low = before(steps - 1);
+                let sectors = (to - low).div_ceil(SECTOR) as u64;
+                (steps, (low + rng.below(sectors + 1) as usize * SECTOR).min(*to))
+            }
+            _ => (steps, before(steps)),
+        }
+    }
+
+    /// Gives the durable side the length `len` after the first `steps` changes, with zeroes where
+    /// nothing was; lengths and writes count anew.
+    fn settle_len(&mut self, steps: usize, len: usize) {
+        if let Some(least) = self.lens[..steps].iter().map(|l| l.to).min() {
+            self.durable.truncate(least);
         }
         self.durable.resize(len, 0);
+        self.lens.clear();
         self.writes = 0;
     }
-}
-
-fn ordered(a: usize, b: usize) -> (usize, usize) {
-    (a.min(b), a.max(b))
 }
 
 fn slice(bytes: &[u8], sector: usize) -> &[u8] {
