@@ -1,1 +1,51 @@
 //! AWS's protocols as pure functions: shapes, JSON, REST-JSON, CBOR, event streams, errors, SigV4.
+//!
+//! A shape is declared once with [`shape!`] and thereby speaks every codec ([`Value`]). A service is
+//! declared once with [`operations!`] and thereby has a trait to implement, a table and a dispatcher.
+//! The declarations themselves are generated into `millstream-api`.
+//!
+//! Invariant: names no service, does no I/O, reads no clock.
+//! Invariant: no input makes it panic, recurse without bound, or allocate more than a small multiple
+//! of the input's length.
+
+pub mod cbor;
+pub mod check;
+pub mod codec;
+pub mod error;
+pub mod events;
+pub mod json;
+pub mod operation;
+pub mod pattern;
+mod shape;
+pub mod sigv4;
+pub mod time;
+pub mod value;
+
+pub use check::{Check, MemberInfo, Missing};
+pub use codec::{Codec, DecodeError, Decoder, Encoder};
+pub use error::ServiceError;
+pub use events::{Event, Events};
+pub use operation::{Operation, Protocol, Reply, Rpc, Service};
+pub use time::Time;
+pub use value::{Structure, Value};
+
+/// What generated files import.
+pub mod prelude {
+    pub use std::collections::BTreeMap;
+
+    pub use bytes::Bytes;
+
+    pub use crate::{Time, enumeration, errors, events, operations, shape};
+}
+
+/// What the macros name; not for people.
+#[doc(hidden)]
+pub mod hidden {
+    pub use bytes::Bytes;
+
+    pub use crate::check::{Check, MemberInfo, Shown, Validator, constraint_enum};
+    pub use crate::codec::{Codec, DecodeError, Decoder, Encoder};
+    pub use crate::events::Event;
+    pub use crate::operation::ShapeVisitor;
+    pub use crate::value::{Member, Structure, Value, object_hash};
+}
