@@ -31,7 +31,7 @@ const EPOCH: u64 = 20;
 const LOAD_MAX: Duration = Duration::from_millis(700);
 
 /// Small files, so that segments and checkpoints are in play within a round.
-const SMALL_FILES: &str = "";
+const SMALL_FILES: &str = "[storage]\ncheckpoint_bytes = \"256KiB\"\nsegment_bytes_max = \"2MiB\"\n";
 
 /// A xorshift generator: choices that a seed repeats.
 #[derive(Clone, Debug)]
