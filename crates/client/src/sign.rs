@@ -98,6 +98,8 @@ fn text_headers(headers: &http::HeaderMap) -> Result<Vec<(&str, &str)>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use millstream_wire::sigv4::{Claim, SigningKey};
+
     use super::*;
 
     fn signed(token: Option<&str>) -> http::Request<()> {
@@ -122,6 +124,19 @@ mod tests {
                      SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=";
         assert!(authorization.starts_with(scope), "{authorization}");
         assert_eq!(request.headers()["x-amz-date"], "20150830T123600Z");
+    }
+
+    /// By the server's own verification, which has known signatures as tests.
+    #[test]
+    fn a_signature_verifies_until_something_is_changed() {
+        let (mut parts, ()) = signed(Some("token")).into_parts();
+        let claim = Claim::of(&parts).unwrap();
+        let key = SigningKey::derive("secret", &claim.scope);
+        let payload = PayloadHash::of(b"{}").0;
+        assert!(claim.verify(&parts, &payload, &key).is_ok());
+        assert!(claim.verify(&parts, &PayloadHash::of(b"{ }").0, &key).is_err());
+        parts.headers.insert("x-amz-target", HeaderValue::from_static("K.DeleteStream"));
+        assert!(claim.verify(&parts, &payload, &key).is_err());
     }
 
     #[test]

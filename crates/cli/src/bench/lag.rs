@@ -78,8 +78,11 @@ impl Lag {
         let due = due.take_while(|due| *due < span.end);
         let puts = futures_util::stream::iter(due)
             .then(|due| async move {
+                if Instant::now() >= due {
+                    return due;
+                }
                 sleep_until(due).await;
-                due
+                Instant::now()
             })
             .map(|due| async move { (due, self.put_one(span, due).await) })
             .buffer_unordered(PUTS_MAX);

@@ -212,7 +212,7 @@ impl Worker {
         let io = |e| self.io(e);
         self.disk.create_dir_all(dir).map_err(io)?;
         if self.disk.list(dir).map_err(io)?.iter().any(|n| *n == name) {
-            return Ok(());
+            return self.sync_names(dir); // whoever made it may have been killed before doing so
         }
         let new = self.path.with_file_name(format!("{name}.new"));
         let file = self.disk.open(&new, OpenMode::Create).map_err(io)?;
@@ -221,9 +221,13 @@ impl Worker {
         let made = made.and_then(|database| Ok(found_tables(&database)?));
         made.map_err(|e| self.broken(e))?;
         self.disk.rename(&new, &self.path).map_err(io)?;
-        self.disk.sync_dir(dir).map_err(io)?;
+        self.sync_names(dir)
+    }
+
+    fn sync_names(&self, dir: &Path) -> Result<(), MetaError> {
+        self.disk.sync_dir(dir).map_err(|e| self.io(e))?;
         match dir.parent() {
-            Some(above) => self.disk.sync_dir(above).map_err(io),
+            Some(above) => self.disk.sync_dir(above).map_err(|e| self.io(e)),
             None => Ok(()),
         }
     }

@@ -1,0 +1,146 @@
+//! What runs beside the writer: checkpoints, markers, files ahead of need, merging, the scrub.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use millstream_env::Task;
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::checkpoint;
+use crate::merge::Merger;
+use crate::scrub;
+use crate::shared::Shared;
+use crate::writer::Request;
+
+/// Pauses after failed checkpoints and merges: from the first to the second, doubling.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Between two rounds of the scrub.
+const SCRUB_PAUSE: Duration = Duration::from_secs(60);
+
+/// Turns `true`, or closes, when the store ends.
+type Stop = watch::Receiver<bool>;
+
+pub(crate) fn spawn(
+    shared: &Arc<Shared>,
+    requests: mpsc::WeakUnboundedSender<Request>,
+    stop: Stop,
+) -> Vec<Task> {
+    let env = &shared.env;
+    let mut tasks = vec![
+        env.spawn("log-checkpoint", checkpoints(shared.clone(), stop.clone())),
+        env.spawn("log-marker", markers(shared.clone(), requests, stop.clone())),
+        env.spawn("log-files", files(shared.clone(), stop.clone())),
+        env.spawn("log-merge", merges(shared.clone(), stop.clone())),
+    ];
+    if shared.options.scrub_bytes_per_sec > 0 {
+        tasks.push(env.spawn("log-scrub", scrubs(shared.clone(), stop)));
+    }
+    tasks
+}
+
+async fn checkpoints(shared: Arc<Shared>, mut stop: Stop) {
+    let mut pause = BACK_OFF.0;
+    while wait(&shared.checkpoint_due, &mut stop).await {
+        match checkpoint::run(&shared).await {
+            Ok(()) => {
+                pause = BACK_OFF.0;
+                if shared.health.checkpoint_error().is_some() {
+                    shared.health.set_checkpoint_error(None);
+                }
+            }
+            Err(e) => {
+                shared.health.set_checkpoint_error(Some(e.to_string()));
+                shared.room.notify_waiters();
+                shared.checkpoint_due.notify_one();
+                if !sleep(&shared, pause, &mut stop).await {
+                    return;
+                }
+                pause = (2 * pause).min(BACK_OFF.1);
+            }
+        }
+    }
+}
+
+/// Asks for a marker when nothing was written for a while.
+async fn markers(
+    shared: Arc<Shared>,
+    requests: mpsc::WeakUnboundedSender<Request>,
+    mut stop: Stop,
+) {
+    while wait(&shared.unproven, &mut stop).await {
+        loop {
+            let before = shared.counters.frames.load(Ordering::Relaxed);
+            if !sleep(&shared, shared.options.idle_marker_after, &mut stop).await {
+                return;
+            }
+            if shared.counters.frames.load(Ordering::Relaxed) == before {
+                break;
+            }
+        }
+        let Some(requests) = requests.upgrade() else { return };
+        let _ = requests.send(Request::Marker);
+    }
+}
+
+/// Makes the next write-ahead file while the present one is filled.
+async fn files(shared: Arc<Shared>, mut stop: Stop) {
+    while wait(&shared.prepare, &mut stop).await {
+        let job = shared.clone();
+        shared.env.blocking(move || job.wal.lock().prepare()).await;
+    }
+}
+
+async fn merges(shared: Arc<Shared>, mut stop: Stop) {
+    let mut merger = Merger::default();
+    let mut pause = BACK_OFF.0;
+    while sleep(&shared, shared.options.merge_interval, &mut stop).await {
+        loop {
+            if *stop.borrow() {
+                return;
+            }
+            match merger.step(&shared).await {
+                Ok(true) => pause = BACK_OFF.0,
+                Ok(false) => {
+                    shared.health.set_merge_error(None);
+                    break;
+                }
+                Err(e) => {
+                    shared.health.set_merge_error(Some(e.to_string()));
+                    if !sleep(&shared, pause, &mut stop).await {
+                        return;
+                    }
+                    pause = (2 * pause).min(BACK_OFF.1);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn scrubs(shared: Arc<Shared>, mut stop: Stop) {
+    while sleep(&shared, SCRUB_PAUSE, &mut stop).await {
+        let speed = shared.options.scrub_bytes_per_sec;
+        tokio::select! {
+            () = scrub::round(&shared, speed) => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
+    }
+}
+
+/// `false`: the store ends.
+async fn wait(what: &Notify, stop: &mut Stop) -> bool {
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|s| *s) => false,
+        () = what.notified() => true,
+    }
+}
+
+async fn sleep(shared: &Shared, time: Duration, stop: &mut Stop) -> bool {
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|s| *s) => false,
+        () = shared.env.sleep(time) => true,
+    }
+}
