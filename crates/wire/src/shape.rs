@@ -31,7 +31,11 @@ macro_rules! shape {
             impl $crate::hidden::Structure for $Name {
                 const NAME: &'static str = stringify!($Name);
                 const MEMBERS: &'static [$crate::hidden::MemberInfo] = &[
-                    $($crate::hidden::MemberInfo { name: $wire, checks: &[$($($check),*)?] }),*
+                    $($crate::hidden::MemberInfo {
+                        name: $wire,
+                        required: <$type as $crate::hidden::Member>::REQUIRED,
+                        checks: &[$($($check),*)?],
+                    }),*
                 ];
 
                 fn present(&self) -> usize {
@@ -45,6 +49,7 @@ macro_rules! shape {
 
             impl $crate::hidden::Value for $Name {
                 const SCALAR: bool = false;
+                const MEMBER_COUNT: usize = __Field::__COUNT as usize;
 
                 fn encode(&self, e: &mut dyn $crate::hidden::Encoder) {
                     e.structure($crate::hidden::Structure::present(self));
