@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use crate::chunk::{CHUNK_HEADER_LEN, payload_len};
 use crate::memory::Log;
+use crate::merge::Merger;
 use crate::options::Options;
 use crate::read;
 use crate::recovery::{self, OpenError, RecoveryReport};
@@ -23,7 +24,7 @@ use crate::store::{
     AppendError, Batch, Entries, LogError, LogId, LogStore, Position, PositionRange, ReadError,
     ReadLimit, Tail,
 };
-use crate::upkeep;
+use crate::upkeep::{self, Stop};
 use crate::writer::{AppendCall, ControlCall, ControlOp, PendingBatch, Request, Writer};
 
 /// A handle to an embedded store. Cheap to clone.
@@ -35,9 +36,15 @@ pub struct EmbeddedLog {
 struct Inner {
     shared: Arc<Shared>,
     requests: mpsc::UnboundedSender<Request>,
-    /// Ends the background tasks when set or dropped.
-    stop: watch::Sender<bool>,
+    stop: Arc<Stop>,
+    merger: Arc<tokio::sync::Mutex<Merger>>,
     tasks: Mutex<Vec<Task>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.set();
+    }
 }
 
 /// Figures of a running store, counted since its start.
@@ -93,7 +100,6 @@ impl EmbeddedLog {
             checkpoint_due: Notify::new(),
             unproven: Notify::new(),
             prepare: Notify::new(),
-            merge_due: Notify::new(),
             health: Health::default(),
             counters: Counters::default(),
             _lock: r.lock,
@@ -101,9 +107,10 @@ impl EmbeddedLog {
         let (requests, queue) = mpsc::unbounded_channel();
         let writer = Writer::new(shared.clone(), queue, rows, r.next_lsn, r.epoch);
         let mut tasks = vec![env.spawn_thread("log-writer", writer.run())];
-        let (stop, stopped) = watch::channel(false);
-        tasks.extend(upkeep::spawn(&shared, requests.downgrade(), stopped));
-        let inner = Inner { shared, requests, stop, tasks: Mutex::new(tasks) };
+        let stop = Arc::<Stop>::default();
+        let merger = Arc::default();
+        tasks.extend(upkeep::spawn(&shared, &merger, requests.downgrade(), &stop));
+        let inner = Inner { shared, requests, stop, merger, tasks: Mutex::new(tasks) };
         Ok((EmbeddedLog { inner: Arc::new(inner) }, r.report))
     }
 
@@ -132,7 +139,7 @@ impl EmbeddedLog {
     }
 
     async fn end_tasks(&self) {
-        let _ = self.inner.stop.send(true);
+        self.inner.stop.set();
         let tasks = std::mem::take(&mut *self.inner.tasks.lock());
         for task in tasks {
             task.join().await;
@@ -147,6 +154,18 @@ impl EmbeddedLog {
     pub async fn checkpoint(&self) -> Result<(), LogError> {
         let done = crate::checkpoint::run(&self.inner.shared).await;
         done.map_err(|e| LogError::Stopped { reason: e.to_string() })
+    }
+
+    /// Merges and deletes segment files until nothing is left to do, as is done in the background.
+    pub async fn merge(&self) -> Result<(), LogError> {
+        loop {
+            let mut merger = self.inner.merger.lock().await;
+            match merger.step(&self.inner.shared).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(e) => return Err(LogError::Stopped { reason: e.to_string() }),
+            }
+        }
     }
 
     /// Verifies every segment file now, as fast as the disk allows; what is found stands in
