@@ -8,11 +8,14 @@
 
 mod answer;
 
+use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use millstream_api::kinesis;
@@ -71,11 +74,19 @@ impl Pipeline {
                 stream = tracing::field::Empty,
             );
             let serve = self.serve(&parts, body, id, &mut seen);
-            tracing::Instrument::instrument(serve, span).await
+            // A broken promise of our own costs this request only, and is told and counted.
+            let serve = AssertUnwindSafe(tracing::Instrument::instrument(serve, span));
+            serve.catch_unwind().await.unwrap_or_else(|_| Err(broken_promise(&parts)))
         };
         let response = respond(&parts, id, &served);
         self.note(id, &seen, &served, started.elapsed());
         response.map(|body| answer::finish(body, served.ok()))
+    }
+
+    /// The operations of AWS's model that answer `UnknownOperationException` here.
+    pub fn unimplemented(&self) -> Vec<kinesis::Op> {
+        let id = self.ids.next();
+        self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody() })
     }
 
     /// The way of a request to Data Streams.
@@ -182,7 +193,11 @@ fn respond(request: &Parts, id: RequestId, served: &Result<Reply, Refusal>) -> R
         Ok(reply) => {
             *response.status_mut() = front_door::status_of(reply.status);
             let headers = response.headers_mut();
-            if let Ok(value) = content_type(&reply.content_type) {
+            let content_type = match &reply.content_type {
+                Cow::Borrowed(name) => Ok(HeaderValue::from_static(name)),
+                Cow::Owned(name) => HeaderValue::from_str(name),
+            };
+            if let Ok(value) = content_type {
                 headers.insert(header::CONTENT_TYPE, value);
             }
             for (name, value) in &reply.headers {
@@ -218,13 +233,6 @@ fn respond(request: &Parts, id: RequestId, served: &Result<Reply, Refusal>) -> R
     response
 }
 
-fn content_type(name: &std::borrow::Cow<'static, str>) -> Result<HeaderValue, ()> {
-    match name {
-        std::borrow::Cow::Borrowed(name) => Ok(HeaderValue::from_static(name)),
-        std::borrow::Cow::Owned(name) => HeaderValue::from_str(name).map_err(|_| ()),
-    }
-}
-
 /// Part of the body is unread then, and may never come.
 fn closes_connection(status: StatusCode) -> bool {
     matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT)
@@ -243,12 +251,19 @@ fn unauthenticated(error: ServiceError, target: Target, body: &Bytes) -> Refusal
     Refusal::Error(error, target.codec)
 }
 
+fn broken_promise(parts: &Parts) -> Refusal {
+    let error = ServiceError::internal_failure("Internal service failure.");
+    Refusal::Error(error, codec_asked(parts))
+}
+
+/// For answers that are given before the target is known.
+fn codec_asked(parts: &Parts) -> Codec {
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    content_type.and_then(Codec::of_content_type).unwrap_or(Codec::Json)
+}
+
 fn refuse_body(parts: &Parts, error: BodyError) -> Refusal {
-    let codec = parts
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| Codec::of_content_type(v.to_str().ok()?))
-        .unwrap_or(Codec::Json);
+    let codec = codec_asked(parts);
     let (code, status) = match error {
         BodyError::TooLarge { .. } => ("RequestEntityTooLargeException", 413),
         BodyError::TooSlow { .. } => ("RequestTimeoutException", 408),
