@@ -89,6 +89,7 @@ impl Cache {
     ) {
         loop {
             let change = tokio::select! {
+                biased;
                 change = changes.recv() => change,
                 _ = stop.wait_for(|stop| *stop) => None,
             };

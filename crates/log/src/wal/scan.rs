@@ -40,6 +40,8 @@ pub(crate) struct ScanEnd {
     pub files: usize,
     pub frames: u64,
     pub bytes: u64,
+    /// Frames that no later one proves durable: where, and how many bytes.
+    pub unproven: Vec<(u64, WalPosition, u64)>,
     /// Bytes of a torn frame at `end`; zero if the log ends cleanly.
     pub torn_bytes: u64,
 }
@@ -66,6 +68,9 @@ pub(crate) fn scan(
         match read_frame(file, incarnation, offset, &end, check)? {
             Ok((header, chunks)) => {
                 offset += header.frame_len();
+                end.unproven.retain(|(lsn, ..)| *lsn > header.durable_lsn);
+                let place = WalPosition { seq: file.seq, offset: offset - header.frame_len() };
+                end.unproven.push((header.lsn, place, header.frame_len()));
                 end.next_lsn += 1;
                 end.epoch = header.epoch;
                 end.frames += 1;
@@ -101,10 +106,23 @@ pub(crate) fn scan(
 }
 
 /// Makes the frames that were read durable: a process may have died between a write and its sync.
+///
+/// What is not proven durable is written once more. A process that ended because a sync failed
+/// leaves bytes that the system shows but takes for written: another sync alone would say that all
+/// is well and do nothing.
 pub(crate) fn sync(disk: &dyn Disk, end: &ScanEnd) -> Result<(), FileError> {
-    let path = wal_path(end.frames_end.seq);
-    let sync = || disk.open(Path::new(&path), OpenMode::Write)?.sync_data();
-    sync().map_err(|e| FileError::io(&path, e))
+    for (_, at, len) in &end.unproven {
+        let path = wal_path(at.seq);
+        let rewrite = || {
+            let file = disk.open(Path::new(&path), OpenMode::Write)?;
+            let mut bytes = vec![0; *len as usize];
+            file.read_exact_at(&mut bytes, at.offset)?;
+            file.write_all_at(&bytes, at.offset)?;
+            file.sync_data()
+        };
+        rewrite().map_err(|e| FileError::io(&path, e))?;
+    }
+    Ok(())
 }
 
 /// Overwrites the first block of a torn frame, so that it stays invalid for good.
