@@ -87,14 +87,10 @@ impl Authenticator {
             AuthMode::Any => None,
             AuthMode::Keys => self.prove(parts, payload_hash, now, &claim)?,
         };
-        let account = account
-            .or_else(|| AccountId::new(&claim.access_key_id).ok())
-            .unwrap_or(self.account);
+        let account =
+            account.or_else(|| AccountId::new(&claim.access_key_id).ok()).unwrap_or(self.account);
         let region = Region::new(&claim.scope.region).unwrap_or_else(|_| self.region.clone());
-        Ok(Caller {
-            access_key_id: claim.access_key_id,
-            scope: Scope::new(account, region),
-        })
+        Ok(Caller { access_key_id: claim.access_key_id, scope: Scope::new(account, region) })
     }
 
     /// The account of the key that signed, if its configuration names one.

@@ -173,8 +173,7 @@ mod tests {
     }
 
     fn frames(parts: &[&'static [u8]]) -> impl Body<Data = Bytes, Error = std::io::Error> + Send {
-        let parts: Vec<_> =
-            parts.iter().map(|p| Ok(Frame::data(Bytes::from_static(p)))).collect();
+        let parts: Vec<_> = parts.iter().map(|p| Ok(Frame::data(Bytes::from_static(p)))).collect();
         StreamBody::new(stream::iter(parts))
     }
 
@@ -196,9 +195,13 @@ mod tests {
     async fn a_body_over_the_limit_is_refused_however_it_comes() {
         let long: &[u8] = &[b'x'; 101];
         let refused = Err(BodyError::TooLarge { max: 100 });
-        let full = reader().read(Full::new(Bytes::from_static(&[b'x'; 101])), Reading::default()).await;
+        let full =
+            reader().read(Full::new(Bytes::from_static(&[b'x'; 101])), Reading::default()).await;
         assert_eq!(full.map(|b| b.bytes), refused);
-        assert_eq!(reader().read(frames(&[long]), Reading::default()).await.map(|b| b.bytes), refused);
+        assert_eq!(
+            reader().read(frames(&[long]), Reading::default()).await.map(|b| b.bytes),
+            refused
+        );
         let split = reader().read(frames(&[&long[..60], &long[..60]]), Reading::default()).await;
         assert_eq!(split.map(|b| b.bytes), refused);
         assert!(reader().read(frames(&[&long[..100]]), Reading::default()).await.is_ok());

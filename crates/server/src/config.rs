@@ -271,8 +271,9 @@ impl Config {
             ));
         }
         if self.limits.connections_max == 0 || self.limits.http2_streams_max == 0 {
-            return Err("limits.connections_max and limits.http2_streams_max must be at least 1"
-                .to_owned());
+            return Err(
+                "limits.connections_max and limits.http2_streams_max must be at least 1".to_owned()
+            );
         }
         Ok(())
     }

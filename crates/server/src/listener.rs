@@ -90,7 +90,7 @@ impl Listener {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                _ = phase.wait_for(|p| *p != Phase::Serving) => return,
+                () = reached(&mut phase, Phase::Draining) => return,
             }
         }
     }
@@ -128,10 +128,15 @@ impl Connections {
                 result = connection.serve(stream) => if let Err(error) = result {
                     tracing::debug!(%error, "a connection ended early");
                 },
-                _ = phase.wait_for(|p| *p == Phase::Closing) => {}
+                () = reached(&mut phase, Phase::Closing) => {}
             }
         });
     }
+}
+
+/// Waits for `phase` or a later one; a node that is gone is past them all.
+async fn reached(now: &mut watch::Receiver<Phase>, phase: Phase) {
+    let _ = now.wait_for(|now| *now >= phase).await;
 }
 
 /// The next connection, once there is room for it.
@@ -182,7 +187,7 @@ impl Connection<'_> {
         let mut phase = self.shared.phase.clone();
         tokio::select! {
             result = connection.as_mut() => return Ok(result?),
-            _ = phase.wait_for(|p| *p != Phase::Serving) => {}
+            () = reached(&mut phase, Phase::Draining) => {}
         }
         connection.as_mut().graceful_shutdown();
         Ok(connection.await?)
@@ -210,7 +215,7 @@ impl Connection<'_> {
         let mut phase = self.shared.phase.clone();
         tokio::select! {
             result = connection.as_mut() => return Ok(result?),
-            _ = phase.wait_for(|p| *p != Phase::Serving) => {}
+            () = reached(&mut phase, Phase::Draining) => {}
         }
         connection.as_mut().graceful_shutdown();
         Ok(connection.await?)

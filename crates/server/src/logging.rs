@@ -17,10 +17,8 @@ pub enum LoggingError {
 /// # Errors
 /// The filter can't be read, or the process has a place for its events already.
 pub fn start(options: &Logging) -> Result<(), LoggingError> {
-    let filter = EnvFilter::try_new(&options.level).map_err(|e| LoggingError::Level {
-        level: options.level.clone(),
-        reason: e.to_string(),
-    })?;
+    let filter = EnvFilter::try_new(&options.level)
+        .map_err(|e| LoggingError::Level { level: options.level.clone(), reason: e.to_string() })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match options.format {
         LogFormat::Json => log.json().flatten_event(true).try_init(),

@@ -8,6 +8,7 @@
 mod histogram;
 mod process;
 mod store;
+mod streams;
 
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use millstream_base::StreamArn;
 use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
@@ -25,9 +25,8 @@ use prometheus_client::registry::Registry;
 pub use histogram::LatencyHistogram;
 use process::Process;
 pub use store::LogFigures;
+pub use streams::{STREAMS_MAX, StreamFigures};
 
-/// Streams with lines of their own; all further ones are counted together under `_other`.
-pub const STREAMS_MAX: usize = 200;
 /// Error codes counted one by one; all further ones are counted together under `_other`.
 pub const CODES_MAX: usize = 64;
 /// The content type of the page.
@@ -37,27 +36,20 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub struct Metrics {
     registry: RwLock<Registry>,
     requests: Arc<Requests>,
-    streams: Arc<Streams>,
 }
 
 impl Metrics {
     /// `operations`: the names that requests are counted under.
     pub fn new(operations: Vec<&'static str>) -> Self {
         let requests = Arc::new(Requests::new(operations));
-        let streams = Arc::new(Streams::default());
         let mut registry = Registry::with_prefix("millstream");
         registry.register_collector(Box::new(requests.clone()));
-        registry.register_collector(Box::new(streams.clone()));
         registry.register_collector(Box::new(Process));
-        Metrics { registry: RwLock::new(registry), requests, streams }
+        Metrics { registry: RwLock::new(registry), requests }
     }
 
     pub fn requests(&self) -> &Requests {
         &self.requests
-    }
-
-    pub fn streams(&self) -> &Arc<Streams> {
-        &self.streams
     }
 
     /// Adds figures that are asked for when the page is.
@@ -163,9 +155,8 @@ impl Collector for Requests {
             Ok(())
         })?;
         page.counters("request_bytes", "Bytes of request bodies", |m| {
-            used().try_for_each(|o| {
-                count(m, &[("operation", o.name)], o.request_bytes.load(Relaxed))
-            })
+            used()
+                .try_for_each(|o| count(m, &[("operation", o.name)], o.request_bytes.load(Relaxed)))
         })?;
         page.counters("response_bytes", "Bytes of answers' bodies", |m| {
             used().try_for_each(|o| {
@@ -175,120 +166,7 @@ impl Collector for Requests {
         let name = "request_duration_seconds";
         let help = "From a request's head to its answer";
         let mut m = page.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        used().try_for_each(|o| {
-            o.latency.encode(m.encode_family(&[("operation", o.name)])?)
-        })
-    }
-}
-
-/// Data Streams' totals by stream, named as CloudWatch names them.
-#[derive(Default)]
-pub struct Streams {
-    by_name: RwLock<HashMap<StreamArn, Arc<StreamTotals>>>,
-    other: Arc<StreamTotals>,
-}
-
-/// One stream's totals since the node started.
-#[derive(Debug, Default)]
-pub struct StreamTotals {
-    pub incoming_bytes: AtomicU64,
-    pub incoming_records: AtomicU64,
-    pub get_records_bytes: AtomicU64,
-    pub get_records_records: AtomicU64,
-    /// Of the newest GetRecords answer, milliseconds.
-    pub iterator_age: AtomicU64,
-    pub write_throttled: AtomicU64,
-    pub read_throttled: AtomicU64,
-    /// Records that could not be stored for another reason.
-    pub failed_records: AtomicU64,
-}
-
-impl Streams {
-    pub fn of(&self, stream: &StreamArn) -> Arc<StreamTotals> {
-        if let Some(totals) = self.by_name.read().get(stream) {
-            return totals.clone();
-        }
-        let mut by_name = self.by_name.write();
-        if by_name.len() >= STREAMS_MAX {
-            return self.other.clone();
-        }
-        by_name.entry(stream.clone()).or_default().clone()
-    }
-
-    /// A deleted stream makes room for another.
-    pub fn forget(&self, stream: &StreamArn) {
-        self.by_name.write().remove(stream);
-    }
-}
-
-impl Debug for Streams {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Streams").finish_non_exhaustive()
-    }
-}
-
-type Total = fn(&StreamTotals) -> &AtomicU64;
-
-const STREAM_COUNTERS: [(&str, &str, Total); 7] = [
-    ("kinesis_IncomingBytes", "Bytes put, keys included", |t| &t.incoming_bytes),
-    ("kinesis_IncomingRecords", "Records put", |t| &t.incoming_records),
-    ("kinesis_GetRecords_Bytes", "Bytes of records read", |t| &t.get_records_bytes),
-    ("kinesis_GetRecords_Records", "Records read", |t| &t.get_records_records),
-    (
-        "kinesis_WriteProvisionedThroughputExceeded",
-        "Records refused because of a shard's throughput",
-        |t| &t.write_throttled,
-    ),
-    (
-        "kinesis_ReadProvisionedThroughputExceeded",
-        "GetRecords calls refused because of a shard's throughput",
-        |t| &t.read_throttled,
-    ),
-    (
-        "kinesis_PutRecords_FailedRecords",
-        "Records that could not be stored for another reason",
-        |t| &t.failed_records,
-    ),
-];
-
-impl Collector for Streams {
-    fn encode(&self, mut out: DescriptorEncoder) -> fmt::Result {
-        let mut streams: Vec<_> =
-            self.by_name.read().iter().map(|(s, t)| (Some(s.clone()), t.clone())).collect();
-        streams.push((None, self.other.clone()));
-        let mut page = Page(&mut out);
-        for (name, help, total) in STREAM_COUNTERS {
-            page.counters(name, help, |m| {
-                streams.iter().try_for_each(|(stream, totals)| {
-                    let n = total(totals).load(Relaxed);
-                    if stream.is_none() && n == 0 {
-                        return Ok(());
-                    }
-                    with_stream(stream, |labels| count(m, labels, n))
-                })
-            })?;
-        }
-        let name = "kinesis_GetRecords_IteratorAgeMilliseconds";
-        page.gauges(name, "How far behind the tip the newest GetRecords answer was", |m| {
-            streams.iter().filter(|(s, _)| s.is_some()).try_for_each(|(stream, totals)| {
-                let age = totals.iterator_age.load(Relaxed);
-                with_stream(stream, |labels| gauge(m, labels, age))
-            })
-        })
-    }
-}
-
-fn with_stream(
-    stream: &Option<StreamArn>,
-    encode: impl FnOnce(&[(&'static str, &str)]) -> fmt::Result,
-) -> fmt::Result {
-    match stream {
-        None => encode(&[("account", "_other"), ("region", "_other"), ("StreamName", "_other")]),
-        Some(s) => encode(&[
-            ("account", s.account().as_str()),
-            ("region", s.region().as_str()),
-            ("StreamName", s.name().as_str()),
-        ]),
+        used().try_for_each(|o| o.latency.encode(m.encode_family(&[("operation", o.name)])?))
     }
 }
 
@@ -328,20 +206,12 @@ impl Page<'_, '_> {
 }
 
 /// Adds a counter to its family.
-pub fn count(
-    m: &mut MetricEncoder<'_>,
-    labels: &[(&'static str, &str)],
-    n: u64,
-) -> fmt::Result {
+pub fn count(m: &mut MetricEncoder<'_>, labels: &[(&'static str, &str)], n: u64) -> fmt::Result {
     m.encode_family(&Labels(labels))?.encode_counter::<NoLabelSet, _, u64>(&n, None)
 }
 
 /// Adds a gauge to its family.
-pub fn gauge(
-    m: &mut MetricEncoder<'_>,
-    labels: &[(&'static str, &str)],
-    n: u64,
-) -> fmt::Result {
+pub fn gauge(m: &mut MetricEncoder<'_>, labels: &[(&'static str, &str)], n: u64) -> fmt::Result {
     m.encode_family(&Labels(labels))?.encode_gauge(&(n as f64))
 }
 
@@ -359,14 +229,7 @@ impl EncodeLabelSet for Labels<'_> {
 
 #[cfg(test)]
 mod tests {
-    use millstream_base::{AccountId, Region, Scope, StreamName};
-
     use super::*;
-
-    fn stream(n: usize) -> StreamArn {
-        let scope = Scope::new(AccountId::DEFAULT, Region::new("us-east-1").unwrap());
-        StreamArn::new(scope, StreamName::new(&format!("s{n}")).unwrap())
-    }
 
     fn seen(error: Option<&str>) -> Observation<'_> {
         let took = Duration::from_micros(300);
@@ -394,20 +257,6 @@ mod tests {
             assert!(page.contains(line), "{line} is not in\n{page}");
         }
         assert!(!page.contains("GetRecords\""), "unused operations have no lines\n{page}");
-    }
-
-    #[test]
-    fn streams_beyond_the_cap_are_counted_together() {
-        let metrics = Metrics::new(vec![]);
-        for n in 0..STREAMS_MAX + 50 {
-            metrics.streams().of(&stream(n)).incoming_records.fetch_add(2, Relaxed);
-        }
-        let page = metrics.render();
-        let name = "millstream_kinesis_IncomingRecords_total";
-        assert_eq!(page.lines().filter(|l| l.starts_with(name)).count(), STREAMS_MAX + 1);
-        let other =
-            format!("{name}{{account=\"_other\",region=\"_other\",StreamName=\"_other\"}} 100");
-        assert!(page.contains(&other), "{page}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::body::BodyReader;
 use crate::config::Config;
 use crate::ids::RequestIds;
 use crate::listener::{Connections, Listener, Phase};
-use crate::metrics::{LogFigures, Metrics};
+use crate::metrics::{LogFigures, Metrics, StreamFigures};
 use crate::pipeline::Pipeline;
 use crate::services::kinesis::DataStreams;
 use crate::stores::{Stores, StoresError};
@@ -128,12 +128,13 @@ fn pipeline(
 ) -> Result<Pipeline, StartError> {
     let metrics = Arc::new(Metrics::new(Op::ALL.iter().map(|op| op.name()).collect()));
     metrics.add(LogFigures(stores.log.clone()));
+    metrics.add(StreamFigures(streams.clone()));
     Ok(Pipeline {
         env: env.clone(),
         ids: RequestIds::new(env),
         bodies: BodyReader::new(&config.limits),
         authenticator: Authenticator::new(&config.server, &config.auth)?,
-        kinesis: DataStreams::new(streams.clone(), metrics.streams().clone()),
+        kinesis: DataStreams::new(streams.clone()),
         metrics,
         slow_request_time: config.logging.slow_request_time.0,
         ready: AtomicBool::new(false),

@@ -128,17 +128,13 @@ impl Pipeline {
         let (status, content_type, text) = match parts.uri.path() {
             "/healthz" => (StatusCode::OK, "text/plain", "ok\n".to_owned()),
             "/readyz" if ready => (StatusCode::OK, "text/plain", "ready\n".to_owned()),
-            "/readyz" => {
-                (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "not ready\n".to_owned())
-            }
+            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "not ready\n".to_owned()),
             "/metrics" => (StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.render()),
             _ => return None,
         };
         let mut response = Response::new(AnswerBody::whole(Bytes::from(text)));
         *response.status_mut() = status;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         Some(response)
     }
 

@@ -62,10 +62,9 @@ async fn streams_are_made_described_listed_and_deleted() {
     assert!(l.get("NextToken").is_none());
     let first = node.ok("ListStreams", json!({"Limit": 1})).await;
     assert_eq!((&first["StreamNames"], &first["HasMoreStreams"]), (&json!(["more"]), &json!(true)));
-    for next in [
-        json!({"NextToken": first["NextToken"]}),
-        json!({"ExclusiveStartStreamName": "more"}),
-    ] {
+    for next in
+        [json!({"NextToken": first["NextToken"]}), json!({"ExclusiveStartStreamName": "more"})]
+    {
         assert_eq!(node.ok("ListStreams", next).await["StreamNames"], json!(["orders"]));
     }
 
@@ -227,9 +226,8 @@ async fn records_go_in_and_come_out() {
         assert_eq!(again["Records"], page["Records"]);
     }
     let all = node.ok("GetShardIterator", at("TRIM_HORIZON", &null, &null)).await;
-    let page = node
-        .ok("GetRecords", json!({"ShardIterator": all["ShardIterator"], "Limit": 2}))
-        .await;
+    let page =
+        node.ok("GetRecords", json!({"ShardIterator": all["ShardIterator"], "Limit": 2})).await;
     assert_eq!(page["Records"].as_array().unwrap().len(), 2);
     let page = node.ok("GetRecords", json!({"ShardIterator": page["NextShardIterator"]})).await;
     assert_eq!(page["Records"].as_array().unwrap().len(), 1);
@@ -371,8 +369,7 @@ async fn iterators_are_refused_in_aws_words() {
         input.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         input
     };
-    const PAIRING: &str =
-        "InvalidArgumentException: Must either specify (1) AT_SEQUENCE_NUMBER or \
+    const PAIRING: &str = "InvalidArgumentException: Must either specify (1) AT_SEQUENCE_NUMBER or \
          AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) TRIM_HORIZON or LATEST and no \
          StartingSequenceNumber. Request specified";
     for (input, expected) in [
@@ -664,8 +661,10 @@ async fn several_faults_are_told_together() {
 async fn restart_keeps_streams_and_records() {
     let node = TestNode::start().await;
     node.stream("s", 2).await;
-    let put = |n: usize| json!({"StreamName": "s", "PartitionKey": "a", "Data": "MQ==",
-                                "ExplicitHashKey": n.to_string()});
+    let put = |n: usize| {
+        json!({"StreamName": "s", "PartitionKey": "a", "Data": "MQ==",
+                                "ExplicitHashKey": n.to_string()})
+    };
     let mut numbers = Vec::new();
     for n in 0..20 {
         numbers.push(node.ok("PutRecord", put(n)).await["SequenceNumber"].clone());

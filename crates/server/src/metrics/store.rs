@@ -45,7 +45,11 @@ fn counters(s: &Stats) -> [Figure; 11] {
         ("log_merges", "Merges of segment files", s.merges),
         ("log_scrubbed_bytes", "Bytes checked in the background", s.scrubbed_bytes),
         ("log_scrub_rounds", "Times that all segment files were checked", s.scrub_rounds),
-        ("log_damaged_places", "Places where bytes are not what was written", s.health.damage_count),
+        (
+            "log_damaged_places",
+            "Places where bytes are not what was written",
+            s.health.damage_count,
+        ),
     ]
 }
 
@@ -61,11 +65,7 @@ fn gauges(s: &Stats) -> [Figure; 11] {
         ("log_segments", "Segment files", s.segments as u64),
         ("log_segment_bytes", "Bytes of segment files", s.segment_bytes),
         ("log_full", "1 while appends are refused because the disk is full", is(&s.health.full)),
-        (
-            "log_checkpoint_failing",
-            "1 while checkpoints fail",
-            is(&s.health.checkpoint_error),
-        ),
+        ("log_checkpoint_failing", "1 while checkpoints fail", is(&s.health.checkpoint_error)),
         ("log_stopped", "1 once the store has stopped", is(&s.health.stopped)),
     ]
 }

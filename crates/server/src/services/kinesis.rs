@@ -14,20 +14,16 @@ mod streams;
 mod tags;
 mod target;
 
-use std::sync::Arc;
-
 use millstream_api::kinesis::{self as api, Op};
 use millstream_streams::Streams;
 use millstream_wire::ServiceError;
 
 use crate::auth::Caller;
 use crate::ids::RequestId;
-use crate::metrics;
 
-/// The service: an engine, and where its totals are counted.
+/// The service, on its engine.
 pub struct DataStreams {
     engine: Streams,
-    totals: Arc<metrics::Streams>,
 }
 
 /// What a call brings along.
@@ -38,8 +34,8 @@ pub struct Call {
 }
 
 impl DataStreams {
-    pub fn new(engine: Streams, totals: Arc<metrics::Streams>) -> Self {
-        DataStreams { engine, totals }
+    pub fn new(engine: Streams) -> Self {
+        DataStreams { engine }
     }
 
     /// The operations of AWS's model that answer `UnknownOperationException` here.

@@ -95,9 +95,9 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
             violation(&format!("Value '{kib}' at 'maxRecordSizeInKiB'"), format!("value {bound}"))
         }
         // Ours.
-        Error::AutoNeedsOnDemand => invalid(
-            "RecordDistributionStrategy AUTO is supported in StreamMode ON_DEMAND only.",
-        ),
+        Error::AutoNeedsOnDemand => {
+            invalid("RecordDistributionStrategy AUTO is supported in StreamMode ON_DEMAND only.")
+        }
         // Ours.
         Error::WarmThroughputNeedsOnDemand => {
             invalid("WarmThroughputMiBps is supported in StreamMode ON_DEMAND only.")
@@ -150,9 +150,7 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
             ServiceError::new(THROTTLED, 400, throttled_sentence(&stream, shard, during))
         }
 
-        Error::SequenceNumberMissing { kind } => {
-            pairing(kind, "and no StartingSequenceNumber.")
-        }
+        Error::SequenceNumberMissing { kind } => pairing(kind, "and no StartingSequenceNumber."),
         Error::SequenceNumberUnexpected { kind } => {
             pairing(kind, "and also a StartingSequenceNumber.")
         }

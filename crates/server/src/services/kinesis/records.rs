@@ -1,7 +1,5 @@
 //! Records go in and come out: the hot path. Data and keys move; nothing is copied.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use bytes::Bytes;
 use millstream_api::kinesis as api;
 use millstream_base::StreamArn;
@@ -30,17 +28,8 @@ impl DataStreams {
             checked.map_err(|e| of_engine(e, During::PutRecord))?;
             return Err(errors::dry_run());
         }
-        let bytes = weight(&record);
         let put = self.engine.put_record(&stream, record, ordering).await;
-        let (stored, encryption) = put.map_err(|error| {
-            if let engine::Error::Throttled { stream, .. } = &error {
-                self.totals.of(stream).write_throttled.fetch_add(1, Relaxed);
-            }
-            of_engine(error, During::PutRecord)
-        })?;
-        let totals = self.totals.of(&stream);
-        totals.incoming_records.fetch_add(1, Relaxed);
-        totals.incoming_bytes.fetch_add(bytes, Relaxed);
+        let (stored, encryption) = put.map_err(|e| of_engine(e, During::PutRecord))?;
         Ok(api::PutRecordOutput {
             shard_id: stored.shard.to_string(),
             sequence_number: stored.sequence_number.to_string(),
@@ -70,37 +59,14 @@ impl DataStreams {
             checked.map_err(|e| of_engine(e, during))?;
             return Err(errors::dry_run());
         }
-        let bytes: Vec<u64> = records.iter().map(weight).collect();
         let outcome = self.engine.put_records(&stream, records).await;
         let outcome = outcome.map_err(|e| of_engine(e, during))?;
-        self.count_put(&stream, &outcome.results, &bytes);
         let entries = outcome.results.into_iter().map(|result| entry(&stream, result)).collect();
         Ok(api::PutRecordsOutput {
             failed_record_count: Some(shapes::int(outcome.failed_count)),
             records: entries,
             encryption_type: shapes::encryption_if_any(&outcome.encryption),
         })
-    }
-
-    fn count_put(&self, stream: &StreamArn, results: &[engine::PutResult], bytes: &[u64]) {
-        let (mut stored, mut stored_bytes, mut throttled, mut failed) = (0, 0, 0, 0);
-        for (result, bytes) in results.iter().zip(bytes) {
-            match result {
-                engine::PutResult::Stored(_) => {
-                    stored += 1;
-                    stored_bytes += bytes;
-                }
-                engine::PutResult::Throttled { .. } => throttled += 1,
-                engine::PutResult::Failed { .. } => failed += 1,
-            }
-        }
-        let totals = self.totals.of(stream);
-        totals.incoming_records.fetch_add(stored, Relaxed);
-        totals.incoming_bytes.fetch_add(stored_bytes, Relaxed);
-        if throttled + failed > 0 {
-            totals.write_throttled.fetch_add(throttled, Relaxed);
-            totals.failed_records.fetch_add(failed, Relaxed);
-        }
     }
 
     pub(super) async fn get_shard_iterator(
@@ -149,39 +115,17 @@ impl DataStreams {
             self.engine.check_get_records(request).await.map_err(refused)?;
             return Err(errors::dry_run());
         }
-        let page = match self.engine.get_records(request).await {
-            Ok(page) => page,
-            Err(error) => {
-                if let engine::Error::Throttled { stream, .. } = &error {
-                    self.totals.of(stream).read_throttled.fetch_add(1, Relaxed);
-                }
-                return Err(refused(error));
-            }
-        };
-        self.count_read(&page);
+        let page = self.engine.get_records(request).await.map_err(refused)?;
+        tracing::Span::current().record("stream", tracing::field::display(&page.stream));
         Ok(api::GetRecordsOutput {
             records: page.records.into_iter().map(record).collect(),
             next_shard_iterator: page.next_iterator,
-            millis_behind_latest: Some(i64::try_from(page.millis_behind_latest).unwrap_or(i64::MAX)),
+            millis_behind_latest: Some(
+                i64::try_from(page.millis_behind_latest).unwrap_or(i64::MAX),
+            ),
             child_shards: child_shards(page.child_shards),
         })
     }
-
-    fn count_read(&self, page: &engine::RecordsPage) {
-        let bytes = page.records.iter().map(|r| {
-            (r.data.len() + r.partition_key.as_ref().map_or(0, Bytes::len)) as u64
-        });
-        let totals = self.totals.of(&page.stream);
-        totals.get_records_bytes.fetch_add(bytes.sum(), Relaxed);
-        totals.get_records_records.fetch_add(page.records.len() as u64, Relaxed);
-        totals.iterator_age.store(page.millis_behind_latest, Relaxed);
-        tracing::Span::current().record("stream", tracing::field::display(&page.stream));
-    }
-}
-
-/// What a record counts in CloudWatch's IncomingBytes.
-fn weight(record: &engine::NewRecord<'_>) -> u64 {
-    (record.data.len() + record.partition_key.as_ref().map_or(0, Bytes::len)) as u64
 }
 
 fn entry(stream: &StreamArn, result: engine::PutResult) -> api::PutRecordsResultEntry {
@@ -196,10 +140,9 @@ fn entry(stream: &StreamArn, result: engine::PutResult) -> api::PutRecordsResult
             shard_id: Some(stored.shard.to_string()),
             ..Default::default()
         },
-        engine::PutResult::Throttled { shard } => failed(
-            errors::THROTTLED,
-            errors::throttled_sentence(stream, shard, During::PutRecords),
-        ),
+        engine::PutResult::Throttled { shard } => {
+            failed(errors::THROTTLED, errors::throttled_sentence(stream, shard, During::PutRecords))
+        }
         engine::PutResult::Failed { reason } => {
             tracing::warn!(%stream, reason, "a record could not be stored");
             failed(errors::INTERNAL_FAILURE, errors::INTERNAL_FAILURE_SENTENCE.to_owned())
@@ -212,9 +155,7 @@ fn record(record: engine::Record) -> api::Record {
         sequence_number: record.sequence_number.to_string(),
         approximate_arrival_timestamp: Some(shapes::time(record.arrived)),
         data: record.data,
-        partition_key: record
-            .partition_key
-            .map(|key| String::from_utf8_lossy(&key).into_owned()),
+        partition_key: record.partition_key.map(|key| String::from_utf8_lossy(&key).into_owned()),
         encryption_type: record.encrypted.then_some(api::EncryptionType::Kms),
     }
 }

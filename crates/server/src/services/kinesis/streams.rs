@@ -37,9 +37,7 @@ impl DataStreams {
     ) -> Answer<()> {
         let stream = stream(call, &input.stream_name, &input.stream_arn)?;
         let enforce = input.enforce_consumer_deletion.unwrap_or(false);
-        self.engine.delete_stream(&stream, enforce).await.map_err(control)?;
-        self.totals.forget(&stream);
-        Ok(())
+        self.engine.delete_stream(&stream, enforce).await.map_err(control)
     }
 
     pub(super) async fn describe_stream(
