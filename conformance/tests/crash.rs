@@ -31,7 +31,13 @@ const EPOCH: u64 = 20;
 const LOAD_MAX: Duration = Duration::from_millis(700);
 
 /// Small files, so that segments and checkpoints are in play within a round.
-const SMALL_FILES: &str = "";
+const SMALL_FILES: &str = r#"
+[storage]
+wal_file_bytes = "4MiB"
+wal_bytes_max = "16MiB"
+checkpoint_bytes = "256KiB"
+segment_bytes_max = "2MiB"
+"#;
 
 /// A xorshift generator: choices that a seed repeats.
 #[derive(Clone, Debug)]

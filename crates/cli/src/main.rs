@@ -6,6 +6,10 @@
 mod args;
 mod bench;
 mod connect;
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // tests run their fake service on tokio itself
+#[path = "../../client/tests/fake/mod.rs"]
+mod fake;
 mod logging;
 mod output;
 mod put;

@@ -187,7 +187,7 @@ impl Bench {
         let requests = bodies::requests(&self.env, &self.client, names, records)?;
         let count = u64::from(records.per_request.unwrap_or(1));
         let requests = Requests::new(&self.client, requests, count, batches).await?;
-        let writer = |i| Script::Write(Writer::new(requests.clone(), i as usize));
+        let writer = |i| Script::Write(Box::new(Writer::new(requests.clone(), i as usize)));
         Ok(((0..self.args.connections).map(writer).collect(), requests))
     }
 
@@ -217,7 +217,7 @@ impl Bench {
         let records = Records { per_request: Some(per_request), bytes };
         let requests = bodies::requests(&self.env, &self.client, names, records)?;
         let requests = Requests::new(&self.client, requests, u64::from(per_request), true).await?;
-        let writer = |i| Script::Write(Writer::new(requests.clone(), i as usize));
+        let writer = |i| Script::Write(Box::new(Writer::new(requests.clone(), i as usize)));
         let left = Arc::new(AtomicI64::new(wanted as i64));
         let mut span = Span::new(Duration::ZERO, PREFILL_MAX, None);
         span.records_left = Some(left);

@@ -22,7 +22,7 @@ use super::scan::Member;
 pub const SIGNATURE_AGE_MAX: Duration = Duration::from_secs(60);
 
 pub enum Script {
-    Write(Writer),
+    Write(Box<Writer>),
     Read(Box<Reader>),
 }
 

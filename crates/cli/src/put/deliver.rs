@@ -109,3 +109,102 @@ fn entry(record: NewRecord) -> PutRecordsRequestEntry {
         ..PutRecordsRequestEntry::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::fake::{Answer, Fake, Seen, error, ok};
+
+    /// Answers PutRecords record by record: `code` says which error a record's data gets.
+    fn results(seen: &Seen, code: impl Fn(&str) -> Option<&'static str>) -> Answer {
+        let request = seen.json();
+        let result = |entry: &Value| {
+            let data = base64_simd::STANDARD.decode_to_vec(entry["Data"].as_str().unwrap());
+            match code(std::str::from_utf8(&data.unwrap()).unwrap()) {
+                Some(code) => json!({"ErrorCode": code, "ErrorMessage": "slower"}),
+                None => json!({"ShardId": "shardId-000000000000", "SequenceNumber": "1"}),
+            }
+        };
+        let records: Vec<Value> =
+            request["Records"].as_array().unwrap().iter().map(result).collect();
+        ok(json!({"FailedRecordCount": 0, "Records": records}).to_string())
+    }
+
+    fn data_of(seen: &Seen) -> Vec<String> {
+        let request = seen.json();
+        let records = request["Records"].as_array().unwrap().iter();
+        records
+            .map(|r| base64_simd::STANDARD.decode_to_vec(r["Data"].as_str().unwrap()).unwrap())
+            .map(|data| String::from_utf8(data).unwrap())
+            .collect()
+    }
+
+    async fn deliver(fake: &Fake, data: &[&str]) -> anyhow::Result<Outcome> {
+        let client = Client::builder()
+            .endpoint(fake.endpoint.clone())
+            .region("us-east-1")
+            .unsigned()
+            .retries(RetryPolicy::never())
+            .build()
+            .await?;
+        let pause = Duration::from_millis(1);
+        let policy = RetryPolicy { attempts_max: 3, pause, pause_max: pause };
+        let env = Env::real(".");
+        let delivery = Delivery { env: &env, client: &client, stream: "orders", policy };
+        let record = |data: &&str| NewRecord { data: data.to_string().into(), key: "k".into() };
+        delivery.send(data.iter().map(record).collect()).await
+    }
+
+    const THROTTLED: Option<&str> = Some("ProvisionedThroughputExceededException");
+
+    #[tokio::test]
+    async fn only_throttled_records_are_sent_again_and_in_their_order() {
+        let fake = Fake::start(|n, seen| {
+            results(seen, |data| match (n, data) {
+                (0, "b" | "c" | "d") | (1, "c") => THROTTLED,
+                _ => None,
+            })
+        })
+        .await;
+        let outcome = deliver(&fake, &["a", "b", "c", "d"]).await.unwrap();
+        assert_eq!((outcome.records, outcome.bytes, outcome.failed), (4, 4, 0));
+        let sent: Vec<Vec<String>> = fake.seen().iter().map(data_of).collect();
+        assert_eq!(sent, [vec!["a", "b", "c", "d"], vec!["b", "c", "d"], vec!["c"]]);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_stays_throttled_or_is_wrong_is_counted_with_its_code() {
+        let fake = Fake::start(|_, seen| {
+            results(seen, |data| match data {
+                "slow" => THROTTLED,
+                "wrong" => Some("KMSAccessDeniedException"),
+                _ => None,
+            })
+        })
+        .await;
+        let outcome = deliver(&fake, &["slow", "good", "wrong"]).await.unwrap();
+        assert_eq!((outcome.records, outcome.failed), (1, 2));
+        let codes: Vec<&str> = outcome.errors.keys().map(String::as_str).collect();
+        assert_eq!(codes, ["KMSAccessDeniedException", THROTTLED.unwrap()]);
+        assert_eq!(outcome.errors["KMSAccessDeniedException"], (1, "slower".to_owned()));
+        assert_eq!(fake.seen().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_refused_whole_ends_the_delivery() {
+        let fake = Fake::start(|_, _| error(400, "ResourceNotFoundException")).await;
+        let told = deliver(&fake, &["a"]).await.unwrap_err().to_string();
+        assert!(told.contains("ResourceNotFoundException"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_with_too_few_results_is_not_taken_for_success() {
+        let fake = Fake::start(|_, _| ok(r#"{"FailedRecordCount":0,"Records":[]}"#)).await;
+        let told = deliver(&fake, &["a", "b"]).await.unwrap_err().to_string();
+        assert_eq!(told, "the answer has 0 results for 2 records");
+    }
+}

@@ -2,6 +2,8 @@
 
 mod family;
 pub mod follow;
+#[cfg(test)]
+mod follow_tests;
 pub mod position;
 
 use std::io::{self, BufWriter, Write};
