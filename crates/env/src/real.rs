@@ -52,7 +52,8 @@ impl Tasks for RealTasks {
             let _ended = ended; // dropped at the end, also by panic or abort
             future.await;
         });
-        Task::new(name, rx, Some(join.abort_handle()))
+        let abort = join.abort_handle();
+        Task::new(name, rx, Some(Box::new(move || abort.abort())))
     }
 
     fn spawn_thread(&self, name: &'static str, future: BoxFuture<'static, ()>) -> Task {

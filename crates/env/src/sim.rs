@@ -8,12 +8,13 @@
 //!
 //! Invariant: one seed gives one run. Every decision is drawn from the seed and every event goes
 //! into the trace, whose hash two runs of a seed can be compared by ([`Report::trace_hash`]).
-//! For that, code under simulation must not depend on the order of a `HashMap`, on
+//! For that, code under simulation must not depend on the order of a `HashMap` with random keys, on
 //! `std::time::Instant` or on an unbiased `tokio::select!`.
 //!
 //! Never touches the system clock, the system's random numbers or the file system.
 
 mod disk;
+mod executor;
 mod file;
 mod names;
 mod node;

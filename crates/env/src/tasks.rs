@@ -17,14 +17,16 @@ pub trait Tasks: Send + Sync + 'static {
 pub struct Task {
     pub name: &'static str,
     ended: tokio::sync::oneshot::Receiver<()>,
-    abort: Option<tokio::task::AbortHandle>,
+    abort: Option<Abort>,
 }
+
+pub(crate) type Abort = Box<dyn Fn() + Send + Sync>;
 
 impl Task {
     pub(crate) fn new(
         name: &'static str,
         ended: tokio::sync::oneshot::Receiver<()>,
-        abort: Option<tokio::task::AbortHandle>,
+        abort: Option<Abort>,
     ) -> Self {
         Task { name, ended, abort }
     }
@@ -37,8 +39,8 @@ impl Task {
     /// Stops the task at its next await. A task on a thread of its own can't be stopped this way:
     /// close what feeds it.
     pub fn abort(&self) {
-        if let Some(a) = &self.abort {
-            a.abort();
+        if let Some(abort) = &self.abort {
+            abort();
         }
     }
 }

@@ -21,6 +21,7 @@ mod format;
 mod frame;
 mod lru;
 mod manifest;
+mod map;
 mod memory;
 mod merge;
 mod options;

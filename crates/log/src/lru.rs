@@ -1,19 +1,21 @@
 //! A map that forgets what was not used for longest when it weighs too much.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::Hash;
+
+use crate::map::Map;
 
 pub(crate) struct Lru<K, V> {
     weight_max: usize,
     weight: usize,
     tick: u64,
-    values: HashMap<K, (V, usize, u64)>,
+    values: Map<K, (V, usize, u64)>,
     by_age: BTreeMap<u64, K>,
 }
 
 impl<K: Copy + Eq + Hash, V: Clone> Lru<K, V> {
     pub(crate) fn new(weight_max: usize) -> Self {
-        Lru { weight_max, weight: 0, tick: 0, values: HashMap::new(), by_age: BTreeMap::new() }
+        Lru { weight_max, weight: 0, tick: 0, values: Map::default(), by_age: BTreeMap::new() }
     }
 
     pub(crate) fn get(&mut self, key: K) -> Option<V> {

@@ -9,7 +9,7 @@
 //! Invariant: nothing is in here that is not durable.
 //! Invariant: a log's chunks in memory have no gap up to its tail; what is before is in segments.
 
-use std::collections::{BTreeMap, HashMap, VecDeque, btree_map};
+use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader};
+use crate::map::Map;
 use crate::store::{LogId, Position, Tail};
 use crate::wal::WalPosition;
 
@@ -145,7 +146,7 @@ pub(crate) enum Change {
 
 /// All logs, and the frames whose chunks are in memory.
 pub(crate) struct Memory {
-    pub logs: HashMap<LogId, Arc<Log>>,
+    pub logs: Map<LogId, Arc<Log>>,
     frames: VecDeque<FrameRow>,
     budget: u64,
     /// Bytes of all frames, and of those no checkpoint covers.
@@ -158,7 +159,7 @@ pub(crate) struct Memory {
     /// Write-ahead bytes since the last checkpoint.
     pub wal_bytes: u64,
     /// Logs trimmed or deleted since segments were last looked over, and from where.
-    pub trimmed: HashMap<LogId, Position>,
+    pub trimmed: Map<LogId, Position>,
 }
 
 struct FrameRow {
@@ -190,7 +191,7 @@ impl Memory {
             last_lsn: checkpoint_lsn,
             wal_end: WalPosition::default(),
             wal_bytes: 0,
-            trimmed: HashMap::new(),
+            trimmed: Map::default(),
         }
     }
 

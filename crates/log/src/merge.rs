@@ -4,12 +4,13 @@
 //! without the dead half; one that is all dead is deleted. A family that has grown inside a shared
 //! file moves to its own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::checkpoint::{commit, remove, sync_names};
 use crate::damage::FileError;
 use crate::manifest::Manifest;
+use crate::map::{Map, Set};
 use crate::read::note;
 use crate::segment::{ChunkReader, Run, SegmentRow, SegmentWriter, Segments};
 use crate::shared::{Shared, count};
@@ -30,9 +31,9 @@ const LOOK_OVER_MAX: usize = 64;
 #[derive(Default)]
 pub(crate) struct Merger {
     /// Bytes not trimmed, by segment. One not in here has not been looked over yet.
-    live: HashMap<u64, u64>,
+    live: Map<u64, u64>,
     /// Segments that can't be read whole: left as they are.
-    damaged: std::collections::HashSet<u64>,
+    damaged: Set<u64>,
 }
 
 impl Merger {

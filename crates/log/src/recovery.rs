@@ -13,6 +13,7 @@ use crate::damage::{Damage, FileError};
 use crate::format::{self, FormatError};
 use crate::frame::Incarnation;
 use crate::manifest::{MANIFEST, Manifest};
+use crate::map::Set;
 use crate::memory::{Change, LogRow, MemChunk, Memory};
 use crate::options::Options;
 use crate::segment::SEGMENT_DIR;
@@ -118,6 +119,7 @@ pub(crate) fn recover(env: &Env, options: &Options) -> Result<Recovered, OpenErr
         let what = "it belongs to another data directory";
         return Err(OpenError::Damaged(Damage::new(MANIFEST, 0, what)));
     }
+    sync_names(disk)?;
     let mut memory = Memory::new(&manifest.logs, manifest.checkpoint_lsn, options.memory_bytes);
     memory.wal_end = manifest.wal;
     let mut entries = 0;
@@ -195,6 +197,14 @@ fn make(env: &Env) -> Result<(Incarnation, bool), OpenError> {
     Ok((incarnation, true))
 }
 
+/// Makes the names that were found durable: the process that made them may have died before it did.
+fn sync_names(disk: &dyn Disk) -> Result<(), OpenError> {
+    for dir in ["", WAL_DIR, SEGMENT_DIR] {
+        disk.sync_dir(Path::new(dir)).map_err(io_error(dir))?;
+    }
+    Ok(())
+}
+
 fn replay(memory: &mut Memory, frame: Scanned) -> u64 {
     let (mut entries, mut bytes) = (0, 0);
     let changes = frame.chunks.into_iter().filter_map(|(header, chunk)| {
@@ -239,8 +249,7 @@ fn settle(disk: &dyn Disk, end: &ScanEnd) -> Result<(), OpenError> {
 /// Half-written files of a checkpoint or merge that did not come to its end, and files that a
 /// finished merge replaced.
 fn remove_leftovers(disk: &dyn Disk, manifest: &Manifest) -> Result<(), OpenError> {
-    let live: std::collections::HashSet<String> =
-        manifest.segments.iter().map(|s| s.path()).collect();
+    let live: Set<String> = manifest.segments.iter().map(|s| s.path()).collect();
     for name in disk.list(Path::new(SEGMENT_DIR)).map_err(io_error(SEGMENT_DIR))? {
         let path = format!("{SEGMENT_DIR}/{name}");
         let ours = name.ends_with(".seg") || name.ends_with(".new");

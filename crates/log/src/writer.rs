@@ -7,7 +7,6 @@
 //! Invariant: nothing is published or acknowledged before its sync returned.
 //! Invariant: frames are written in the order of their lsn, one at a time.
 
-use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +24,7 @@ use crate::chunk::{
 };
 use crate::damage::is_full;
 use crate::frame::{FRAME_HEADER_LEN, FrameBuilder, FrameHeader, padded};
+use crate::map::Map;
 use crate::memory::{Change, LogRow, MemChunk};
 use crate::shared::{Shared, count};
 use crate::store::{AppendError, LogError, LogId, NewEntry, Position, PositionRange, Tail};
@@ -90,7 +90,7 @@ pub(crate) struct Writer {
     requests: mpsc::UnboundedReceiver<Request>,
     carry: Option<Request>,
     file: Option<CurrentFile>,
-    logs: HashMap<LogId, LogRow>,
+    logs: Map<LogId, LogRow>,
     buffers: Buffers,
     next_lsn: u64,
     durable_lsn: u64,
@@ -115,7 +115,7 @@ enum NoRoom {
 struct Built {
     buffer: Buffer,
     body_len: usize,
-    states: HashMap<LogId, Option<LogRow>>,
+    states: Map<LogId, Option<LogRow>>,
     changes: Vec<BuiltChange>,
     answers: Vec<Answer>,
     entries: u64,
@@ -343,7 +343,7 @@ impl Writer {
         let mut built = Built {
             buffer,
             body_len: 0,
-            states: HashMap::new(),
+            states: Map::default(),
             changes: Vec::new(),
             answers: Vec::with_capacity(group.len()),
             entries: 0,

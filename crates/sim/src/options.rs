@@ -21,14 +21,8 @@ pub struct Faults {
 }
 
 impl Faults {
-    pub const ALL: Faults = Faults {
-        crashes: true,
-        full: true,
-        io_errors: true,
-        slow: true,
-        clock: true,
-        rot: true,
-    };
+    pub const ALL: Faults =
+        Faults { crashes: true, full: true, io_errors: true, slow: true, clock: true, rot: true };
     pub const NONE: Faults = Faults {
         crashes: false,
         full: false,
@@ -63,4 +57,3 @@ impl Default for Options {
         Options { scenario: None, faults: Faults::ALL, planted: None, trace: false }
     }
 }
-

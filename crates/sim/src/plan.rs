@@ -79,8 +79,11 @@ impl Life {
             for_long: Duration::from_millis(rng.between(50, 4000)),
             room: rng.below(200_000),
         });
-        let disk_faults =
-            if faults.io_errors && rng.one_in(6) { draw_errors(rng) } else { DiskFaults::default() };
+        let disk_faults = if faults.io_errors && rng.one_in(6) {
+            draw_errors(rng)
+        } else {
+            DiskFaults::default()
+        };
         let clock_steps = if faults.clock && rng.one_in(3) {
             (0..rng.between(1, 3)).map(|_| clock_step(rng)).collect()
         } else {

@@ -120,13 +120,7 @@ impl MetaClient {
     fn new(client: usize, counter: Counter) -> Self {
         let prefix = format!("client/{client}/");
         let rows = (0..KEYS).map(|k| (format!("{prefix}{k}"), Believed::absent()));
-        MetaClient {
-            rows: rows.collect(),
-            prefix,
-            newest: Revision(0),
-            written: 0,
-            counter,
-        }
+        MetaClient { rows: rows.collect(), prefix, newest: Revision(0), written: 0, counter }
     }
 
     async fn get(&mut self, life: &Life<'_>, key: &str) -> Reply<()> {
@@ -322,9 +316,7 @@ impl Counter {
         self.check(life.judge, floor, value);
         self.0.lock().1 += 1;
         let bytes = Bytes::copy_from_slice(&(value + 1).to_le_bytes());
-        let put = move |m: Tables| async move {
-            m.0.put(Key::new(Self::KEY), bytes, expect).await
-        };
+        let put = move |m: Tables| async move { m.0.put(Key::new(Self::KEY), bytes, expect).await };
         match life.call(put).await? {
             Ok(_) => self.0.lock().0 += 1,
             Err(MetaError::Conflict { .. } | MetaError::Full { .. }) => self.0.lock().1 -= 1,

@@ -1,14 +1,13 @@
 //! A node: what runs together, crashes together and starts again on the same disk.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
-use tokio::task::AbortHandle;
 
 use super::disk::{CrashKind, DiskCore, DiskOptions, SimDisk};
+use super::executor::{Driver, Executor};
 use super::tasks::{Mood, SimTasks, spawn};
 use super::{Rng, Shared, SimChance};
 use crate::Env;
@@ -118,7 +117,7 @@ impl SimNode {
         old.stop(Stop::Crashed { kind: CrashKind::Kill, place: "restart".to_string() });
         loop {
             let news = old.changed.notified();
-            if old.members.lock().live.is_empty() {
+            if old.executor.is_empty() {
                 break;
             }
             news.await;
@@ -147,14 +146,8 @@ pub(crate) struct Incarnation {
     stop: Mutex<Option<Stop>>,
     mood: Mutex<Mood>,
     rng: Mutex<Rng>,
-    members: Mutex<Members>,
+    pub(crate) executor: Arc<Executor>,
     changed: Notify,
-}
-
-#[derive(Default)]
-struct Members {
-    next: u64,
-    live: BTreeMap<u64, Option<AbortHandle>>,
 }
 
 impl Incarnation {
@@ -164,7 +157,7 @@ impl Incarnation {
         number: u64,
         disk: &Arc<DiskCore>,
     ) -> Arc<Self> {
-        Arc::new(Incarnation {
+        let node = Arc::new(Incarnation {
             shared: shared.clone(),
             name,
             number,
@@ -172,9 +165,12 @@ impl Incarnation {
             stop: Mutex::new(None),
             mood: Mutex::new(Mood::CALM),
             rng: Mutex::new(Rng::stream(shared.seed, &format!("{name} tasks {number}"))),
-            members: Mutex::default(),
+            executor: Arc::default(),
             changed: Notify::new(),
-        })
+        });
+        #[allow(clippy::disallowed_methods)] // this is the door that the ban points to
+        tokio::spawn(Driver { executor: node.executor.clone(), node: node.clone() });
+        node
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -204,11 +200,7 @@ impl Incarnation {
             });
             *stop = Some(why);
         }
-        let handles: Vec<AbortHandle> =
-            self.members.lock().live.values().flatten().cloned().collect();
-        for handle in handles {
-            handle.abort();
-        }
+        self.executor.wake();
         self.changed.notify_waiters();
     }
 
@@ -219,25 +211,8 @@ impl Incarnation {
         }
     }
 
-    pub(crate) fn admit(&self) -> u64 {
-        let mut m = self.members.lock();
-        m.next += 1;
-        let id = m.next;
-        m.live.insert(id, None);
-        id
-    }
-
-    pub(crate) fn own(&self, id: u64, handle: AbortHandle) {
-        if self.is_stopped() {
-            handle.abort();
-        }
-        if let Some(slot) = self.members.lock().live.get_mut(&id) {
-            *slot = Some(handle);
-        }
-    }
-
-    pub(crate) fn dismiss(&self, id: u64) {
-        self.members.lock().live.remove(&id);
+    /// The last task of a stopped node is gone.
+    pub(crate) fn all_gone(&self) {
         self.changed.notify_waiters();
     }
 }

@@ -1,10 +1,6 @@
 //! A node's tasks: all on the run's one thread, mixed by the seed, all gone when the node stops.
 
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -17,8 +13,6 @@ use crate::tasks::{Task, Tasks};
 /// How a node's tasks are delayed. Zero means never.
 #[derive(Clone, Copy, Debug)]
 pub struct Mood {
-    /// One in so many polls of a task is put off behind the other tasks that are ready.
-    pub defer_one_in: u64,
     /// One in so many hesitations and blocking jobs waits in virtual time (a slow disk).
     pub pause_one_in: u64,
     /// Longest such wait.
@@ -30,19 +24,11 @@ pub struct Mood {
 
 impl Mood {
     /// Tasks are mixed, the disk is fast, nothing crashes.
-    pub const CALM: Mood = Mood {
-        defer_one_in: 4,
-        pause_one_in: 8,
-        pause_max: Duration::from_millis(2),
-        crash_one_in: 0,
-    };
+    pub const CALM: Mood =
+        Mood { pause_one_in: 8, pause_max: Duration::from_millis(2), crash_one_in: 0 };
     /// As [`Mood::CALM`], with every second disk step taking up to 300 ms.
-    pub const SLOW: Mood = Mood {
-        defer_one_in: 4,
-        pause_one_in: 2,
-        pause_max: Duration::from_millis(300),
-        crash_one_in: 0,
-    };
+    pub const SLOW: Mood =
+        Mood { pause_one_in: 2, pause_max: Duration::from_millis(300), crash_one_in: 0 };
 }
 
 /// The tasks door of one incarnation of a node.
@@ -122,72 +108,10 @@ pub(crate) fn spawn(
     future: BoxFuture<'static, ()>,
 ) -> Task {
     let (ended, rx) = oneshot::channel::<()>();
-    let id = node.admit();
-    let future = NodeTask {
-        future: Some(future),
-        name,
-        _ended: ended,
-        _member: Member { node: node.clone(), id },
-    };
-    #[allow(clippy::disallowed_methods)] // this is the door that the ban points to
-    let join = tokio::spawn(future);
-    let abort = join.abort_handle();
-    node.own(id, abort.clone());
-    Task::new(name, rx, Some(abort))
-}
-
-/// A task that belongs to a node: deferred by chance, ended with the node, its panics recorded.
-///
-/// Fields drop in this order: the future first, then the news of its end.
-struct NodeTask {
-    future: Option<BoxFuture<'static, ()>>,
-    name: &'static str,
-    _ended: oneshot::Sender<()>,
-    _member: Member,
-}
-
-impl Future for NodeTask {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let node = self._member.node.clone();
-        if node.is_stopped() {
-            return Poll::Ready(());
-        }
-        let defer_one_in = node.mood().defer_one_in;
-        if node.draw(|r| r.one_in(defer_one_in)) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let Some(future) = self.future.as_mut() else { return Poll::Ready(()) };
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(())) => Poll::Ready(()),
-            Err(payload) => {
-                node.panicked(self.name, message(&*payload));
-                self.future = None;
-                Poll::Ready(())
-            }
-        }
+    if node.is_stopped() {
+        return Task::new(name, rx, None); // `ended` and the future are dropped: it is over
     }
-}
-
-fn message(payload: &(dyn std::any::Any + Send)) -> &str {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(s), _) => s,
-        (_, Some(s)) => s,
-        _ => "a panic without a message",
-    }
-}
-
-/// Counts a task in and out of its node.
-struct Member {
-    node: Arc<Incarnation>,
-    id: u64,
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        self.node.dismiss(self.id);
-    }
+    let executor = node.executor.clone();
+    let id = executor.spawn(name, future, ended);
+    Task::new(name, rx, Some(Box::new(move || executor.abort(id))))
 }

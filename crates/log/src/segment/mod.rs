@@ -20,6 +20,7 @@ use crate::codec::Fields;
 use crate::damage::FileError;
 use crate::frame::Incarnation;
 use crate::lru::Lru;
+use crate::map::Set;
 use crate::options::Options;
 use crate::store::LogId;
 
@@ -144,7 +145,7 @@ impl Segments {
     pub(crate) fn replace(&self, rows: Vec<SegmentRow>) {
         let set = Arc::new(SegmentSet::new(rows));
         *self.set.write() = set.clone();
-        let ids: std::collections::HashSet<u64> = set.rows.iter().map(|r| r.id).collect();
+        let ids: Set<u64> = set.rows.iter().map(|r| r.id).collect();
         self.files.lock().retain(|id| ids.contains(id));
         self.blocks.lock().retain(|(id, _)| ids.contains(id));
     }

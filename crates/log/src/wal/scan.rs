@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use millstream_env::disk::{ALIGNMENT, AlignedBuf};
+use millstream_env::disk::ALIGNMENT;
 use millstream_env::{Disk, File, OpenMode};
 
 use super::{WAL_DIR, WalPosition, live_seq_of, wal_path};
@@ -32,14 +32,16 @@ pub(crate) struct Scanned {
 pub(crate) struct ScanEnd {
     /// Where the next frame would be, or the torn one is.
     pub end: WalPosition,
-    /// Where the last valid frame begins, and its length.
-    pub last_frame: (WalPosition, u64),
+    /// Where the last valid frame ends.
+    pub frames_end: WalPosition,
     pub next_lsn: u64,
     /// The newest epoch seen.
     pub epoch: u64,
     pub files: usize,
     pub frames: u64,
     pub bytes: u64,
+    /// Frames that no later one proves durable: where, and how many bytes.
+    pub unproven: Vec<(u64, WalPosition, u64)>,
     /// Bytes of a torn frame at `end`; zero if the log ends cleanly.
     pub torn_bytes: u64,
 }
@@ -65,13 +67,16 @@ pub(crate) fn scan(
         let file = &mut files[at];
         match read_frame(file, incarnation, offset, &end, check)? {
             Ok((header, chunks)) => {
-                end.last_frame = (WalPosition { seq: file.seq, offset }, header.frame_len());
                 offset += header.frame_len();
+                end.unproven.retain(|(lsn, ..)| *lsn > header.durable_lsn);
+                let place = WalPosition { seq: file.seq, offset: offset - header.frame_len() };
+                end.unproven.push((header.lsn, place, header.frame_len()));
                 end.next_lsn += 1;
                 end.epoch = header.epoch;
                 end.frames += 1;
                 end.bytes += header.frame_len();
                 end.end = WalPosition { seq: file.seq, offset };
+                end.frames_end = end.end;
                 visit(Scanned { header, chunks, end: end.end });
             }
             Err(Wrong::Unknown(what)) => {
@@ -100,20 +105,24 @@ pub(crate) fn scan(
     Ok(end)
 }
 
-/// Writes the last frame once more and syncs: no later frame proves it, so that its sync may have
-/// failed, and a system that failed to sync does not try again.
+/// Makes the frames that were read durable: a process may have died between a write and its sync.
+///
+/// What is not proven durable is written once more. A process that ended because a sync failed
+/// leaves bytes that the system shows but takes for written: another sync alone would say that all
+/// is well and do nothing.
 pub(crate) fn settle(disk: &dyn Disk, end: &ScanEnd) -> Result<(), FileError> {
-    let (start, len) = end.last_frame;
-    let path = wal_path(start.seq);
-    let settle = || {
-        let file = disk.open(Path::new(&path), OpenMode::WriteDirect)?;
-        let mut frame = AlignedBuf::with_capacity(len as usize);
-        frame.extend_from_slice(&vec![0; len as usize]);
-        file.read_exact_at(&mut frame, start.offset)?;
-        file.write_all_at(&frame, start.offset)?;
-        file.sync_data()
-    };
-    settle().map_err(|e| FileError::io(&path, e))
+    for (_, at, len) in &end.unproven {
+        let path = wal_path(at.seq);
+        let rewrite = || {
+            let file = disk.open(Path::new(&path), OpenMode::Write)?;
+            let mut bytes = vec![0; *len as usize];
+            file.read_exact_at(&mut bytes, at.offset)?;
+            file.write_all_at(&bytes, at.offset)?;
+            file.sync_data()
+        };
+        rewrite().map_err(|e| FileError::io(&path, e))?;
+    }
+    Ok(())
 }
 
 /// Overwrites the first block of a torn frame, so that it stays invalid for good.

@@ -365,8 +365,7 @@ impl LogClient {
 
     async fn tail(&mut self, life: &Life<'_>, log: LogId) -> Reply<()> {
         let asked = self.oracle.borrow_mut().now();
-        let tail =
-            life.call(move |s| async move { s.0.tail(log).map(|t| *t.borrow()) }).await?;
+        let tail = life.call(move |s| async move { s.0.tail(log).map(|t| *t.borrow()) }).await?;
         match tail {
             Ok(tail) => {
                 let verdict = self.oracle.borrow_mut().tail(log, asked, tail);
@@ -437,4 +436,3 @@ fn some_sizes(rng: &mut Rng) -> Vec<u32> {
         })
         .collect()
 }
-

@@ -36,7 +36,10 @@ struct BatchModel {
 enum BatchState {
     InFlight,
     /// Acknowledged, or read by someone.
-    There { first: Position, at: Timestamp },
+    There {
+        first: Position,
+        at: Timestamp,
+    },
     /// The answer never came, or said that nobody knows.
     Uncertain,
     Refused,
@@ -57,7 +60,7 @@ pub(crate) struct LogModel {
     created: Option<Tick>,
     pub(crate) deleted: Certainty,
     pub(crate) sealed: Certainty,
-    sealed_at: Option<Tail>,
+    sealed_at: Option<(Tick, Tail)>,
     /// Entries known to be there, and since when.
     known: BTreeMap<Position, Known>,
     /// Acknowledged trims, and when.
@@ -155,7 +158,7 @@ impl LogOracle {
         if range.count != count {
             return Err(format!("batch {batch} of {count} entries is acknowledged as {range:?}"));
         }
-        if let Some(tail) = self.logs.get(&log).and_then(|l| l.sealed_at)
+        if let Some((_, tail)) = self.logs.get(&log).and_then(|l| l.sealed_at)
             && range.first >= tail.next
         {
             return Err(format!("batch {batch} is at {range:?}, {log} was sealed at {tail:?}"));
@@ -366,13 +369,15 @@ impl LogOracle {
             && let Some((_, at)) = self.there(k.batch)
             && (*position >= tail.next || at > tail.last_at)
         {
-            return Err(format!("the tail of {log} is {tail:?}, but {position:?} is there at {at}"));
+            return Err(format!(
+                "the tail of {log} is {tail:?}, but {position:?} is there at {at}"
+            ));
         }
         if tail.sealed && l.sealed == Certainty::No {
             return Err(format!("{log} is sealed and nobody asked for it"));
         }
         match l.sealed_at {
-            Some(sealed) if sealed != tail => {
+            Some((at, sealed)) if at < asked && sealed != tail => {
                 Err(format!("{log} was sealed at {sealed:?}, its tail is {tail:?}"))
             }
             _ => Ok(()),
@@ -385,7 +390,8 @@ impl LogOracle {
         }
         self.log(log).sealed = Certainty::Yes;
         self.tail(log, asked, tail)?;
-        self.log(log).sealed_at = Some(tail);
+        let now = self.now();
+        self.log(log).sealed_at.get_or_insert((now, tail));
         Ok(())
     }
 
@@ -433,9 +439,7 @@ impl LogModel {
 
 fn check_limit(limit: ReadLimit, got: &Entries) -> Verdict {
     let bytes: usize = got.entries.iter().map(|e| e.key.len() + e.value.len()).sum();
-    if got.entries.len() > limit.entries_max
-        || (got.entries.len() > 1 && bytes > limit.bytes_max)
-    {
+    if got.entries.len() > limit.entries_max || (got.entries.len() > 1 && bytes > limit.bytes_max) {
         return Err(format!(
             "a read with {limit:?} returns {} entries of {bytes} bytes",
             got.entries.len()
