@@ -14,9 +14,7 @@ use bytes::Bytes;
 use millstream_base::Timestamp;
 use millstream_env::disk::AlignedBuf;
 use millstream_env::{Env, OpenMode};
-use millstream_log::{
-    Batch, EmbeddedLog, LogId, LogStore, NewEntry, Options, Position, ReadLimit,
-};
+use millstream_log::{Batch, EmbeddedLog, LogId, LogStore, NewEntry, Options, Position, ReadLimit};
 
 const RECORD_BYTES: usize = 1024;
 
@@ -215,9 +213,9 @@ async fn logs(env: Env, options: Options) {
     let began = Instant::now();
     for round in 0..10 {
         for some in ids.chunks(500) {
-            let batches = some.iter().map(|id| {
-                (*id, Batch { at: Timestamp::from_millis(round), entries: records(1) })
-            });
+            let batches = some
+                .iter()
+                .map(|id| (*id, Batch { at: Timestamp::from_millis(round), entries: records(1) }));
             for result in log.append(batches.collect()).await {
                 result.unwrap();
             }

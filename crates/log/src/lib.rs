@@ -8,6 +8,7 @@
 //! Invariant: knows bytes and positions, no Kinesis.
 
 pub mod contract;
+pub mod fsck;
 pub mod store;
 
 mod buffers;

@@ -122,6 +122,7 @@ async fn scrubs(shared: Arc<Shared>, mut stop: Stop) {
     while sleep(&shared, SCRUB_PAUSE, &mut stop).await {
         let speed = shared.options.scrub_bytes_per_sec;
         tokio::select! {
+            biased;
             () = scrub::round(&shared, speed) => {}
             _ = stop.wait_for(|s| *s) => return,
         }

@@ -31,6 +31,7 @@ pub(crate) async fn run(engine: Weak<Inner>, mut stop: watch::Receiver<bool>) {
         let streams = Streams { inner };
         let interval = streams.inner.options.trim_interval;
         tokio::select! {
+            biased;
             () = streams.trim_all(&mut oldest) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }

@@ -11,7 +11,7 @@ use millstream_log::{
 };
 
 use super::Logs;
-use super::oracle::{Certainty, LogOracle, Verdict};
+use super::oracle::{Certainty, LogOracle, Tick, Verdict};
 use crate::lives::{self, Reply};
 
 type Life<'a> = lives::Life<'a, Logs>;
@@ -32,7 +32,7 @@ pub(crate) struct LogClient {
 impl lives::Client<Logs> for LogClient {
     async fn step(&mut self, life: &Life<'_>, rng: &mut Rng) -> Reply<()> {
         let Some(log) = self.pick(rng) else { return self.create(life, rng).await };
-        match rng.weighted(&[40, 12, 24, 5, 4, 2, 4, 2, 5, 2]) {
+        match rng.weighted(&[80, 20, 40, 8, 6, 1, 8, 1, 8, 3]) {
             0 => self.append(life, log, rng).await,
             1 => {
                 let from = self.some_position(log, rng);
@@ -58,17 +58,17 @@ impl lives::Client<Logs> for LogClient {
     }
 
     async fn recover(&mut self, life: &Life<'_>) -> Reply<bool> {
-        let log = LogId::new(99, 0);
+        let log = LogId::new(99, self.all().len() as u32); // nobody has sealed or deleted it
         let made = life.call(move |s| async move { s.0.create(vec![log]).await }).await?;
-        self.oracle.borrow_mut().log(log).created = Certainty::Yes;
+        self.oracle.borrow_mut().create_asked(log);
+        if made.is_ok() {
+            self.oracle.borrow_mut().created(log);
+        }
         let (id, batch) = self.oracle.borrow_mut().begin(log, life.world.now(), vec![100]);
         let mut done =
             life.call(move |s| async move { s.0.append(vec![(log, batch)]).await }).await?;
         let done = done.pop().expect("one batch, one answer");
         let well = done.is_ok();
-        if made.is_err() {
-            self.oracle.borrow_mut().log(log).created = Certainty::Asked;
-        }
         self.settle(life, id, log, 0, done);
         Ok(well && made.is_ok())
     }
@@ -106,12 +106,12 @@ impl LogClient {
         let family = rng.between(1, 3) as u32;
         let logs: Vec<LogId> =
             (0..rng.between(1, 2)).map(|i| LogId::new(family, count as u32 + i as u32)).collect();
-        logs.iter().for_each(|l| self.oracle.borrow_mut().log(*l).created = Certainty::Asked);
+        logs.iter().for_each(|l| self.oracle.borrow_mut().create_asked(*l));
         let asked = logs.clone();
         let done = life.call(move |s| async move { s.0.create(asked).await }).await?;
         match done {
             Ok(()) => {
-                logs.iter().for_each(|l| self.oracle.borrow_mut().log(*l).created = Certainty::Yes);
+                logs.iter().for_each(|l| self.oracle.borrow_mut().created(*l));
             }
             Err(e) => control_error(life, &e, true),
         }
@@ -179,10 +179,11 @@ impl LogClient {
                 oracle.refused(id)
             }
         };
+        let began = oracle.began(id);
         let state = oracle.log(log);
         let reason = match &done {
             Ok(_) | Err(AppendError::Overloaded) => true,
-            Err(AppendError::NotFound { .. }) => !state.must_exist(),
+            Err(AppendError::NotFound { .. }) => !state.must_exist(began),
             Err(AppendError::Sealed { .. }) => state.sealed != Certainty::No,
             Err(AppendError::Invalid { .. }) => bytes > BATCH_BYTES_SURE,
             Err(e @ AppendError::Full { .. }) => {
@@ -226,16 +227,16 @@ impl LogClient {
                 Ok(Some((entries.next, entries.entries.len())))
             }
             Err(e) => {
-                self.read_error(life, log, &e);
+                self.read_error(life, log, asked, &e);
                 Ok(None)
             }
         }
     }
 
-    fn read_error(&self, life: &Life<'_>, log: LogId, e: &ReadError) {
+    fn read_error(&self, life: &Life<'_>, log: LogId, asked: Tick, e: &ReadError) {
         match e {
             ReadError::NotFound { .. } => {
-                if self.oracle.borrow_mut().log(log).must_exist() {
+                if self.oracle.borrow_mut().log(log).must_exist(asked) {
                     life.judge.fail(format!("LOST: {log} was created and is not found"));
                 }
             }
@@ -302,7 +303,7 @@ impl LogClient {
                 let verdict = self.oracle.borrow_mut().found(log, at, asked, position);
                 self.hold(life, verdict);
             }
-            Err(e) => self.read_error(life, log, &e),
+            Err(e) => self.read_error(life, log, asked, &e),
         }
         Ok(())
     }
@@ -315,9 +316,10 @@ impl LogClient {
         let upto = rng.below(known.len() as u64) as usize;
         let before = known[upto * upto / known.len()]; // rather less than more
         self.oracle.borrow_mut().trim_asked(log, before);
+        let asked = self.oracle.borrow_mut().now();
         match life.call(move |s| async move { s.0.trim(log, before).await }).await? {
             Ok(()) => self.oracle.borrow_mut().trimmed(log, before),
-            Err(e) => self.control_error(life, log, &e),
+            Err(e) => self.control_error(life, log, asked, &e),
         }
         Ok(())
     }
@@ -336,21 +338,26 @@ impl LogClient {
                 let verdict = self.oracle.borrow_mut().sealed(log, asked, tail);
                 self.hold(life, verdict);
             }
-            Err(e) => self.control_error(life, log, &e),
+            Err(e) => self.control_error(life, log, asked, &e),
         }
         Ok(())
     }
 
     async fn delete(&mut self, life: &Life<'_>, log: LogId) -> Reply<()> {
-        {
+        let existed = {
             let mut oracle = self.oracle.borrow_mut();
+            let asked = oracle.now();
             let state = oracle.log(log);
+            let existed = state.must_exist(asked);
             if state.deleted == Certainty::No {
                 state.deleted = Certainty::Asked;
             }
-        }
+            existed
+        };
         match life.call(move |s| async move { s.0.delete(vec![log]).await }).await? {
-            Ok(()) => self.oracle.borrow_mut().log(log).deleted = Certainty::Yes,
+            // Else the log may be made only now, by a call that began before.
+            Ok(()) if existed => self.oracle.borrow_mut().log(log).deleted = Certainty::Yes,
+            Ok(()) => {}
             Err(e) => control_error(life, &e, true),
         }
         Ok(())
@@ -365,7 +372,7 @@ impl LogClient {
                 let verdict = self.oracle.borrow_mut().tail(log, asked, tail);
                 self.hold(life, verdict);
             }
-            Err(e) => self.control_error(life, log, &e),
+            Err(e) => self.control_error(life, log, asked, &e),
         }
         Ok(())
     }
@@ -379,8 +386,8 @@ impl LogClient {
         }
     }
 
-    fn control_error(&self, life: &Life<'_>, log: LogId, e: &LogError) {
-        let may_miss = !self.oracle.borrow_mut().log(log).must_exist();
+    fn control_error(&self, life: &Life<'_>, log: LogId, asked: Tick, e: &LogError) {
+        let may_miss = !self.oracle.borrow_mut().log(log).must_exist(asked);
         control_error(life, e, may_miss);
     }
 
