@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::args::BenchArgs;
 use crate::put::PutArgs;
+use crate::serve::ServeArgs;
 use crate::streams::StreamsArgs;
 use crate::tail::TailArgs;
 
@@ -65,6 +66,8 @@ pub enum Output {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Run a server until Ctrl-C or SIGTERM
+    Serve(ServeArgs),
     /// Create, list, describe and delete streams
     Streams(StreamsArgs),
     /// Put lines as records
@@ -82,6 +85,7 @@ impl Command {
     /// Threads of the runtime; `None`: one per core.
     pub fn threads(&self) -> Option<usize> {
         match self {
+            Command::Serve(_) => None,
             Command::Bench(args) => Some(args.threads()),
             Command::Streams(_) | Command::Put(_) | Command::Tail(_) => Some(TOOL_THREADS),
         }

@@ -13,6 +13,7 @@ mod fake;
 mod logging;
 mod output;
 mod put;
+mod serve;
 mod streams;
 mod tail;
 
@@ -46,8 +47,11 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    logging::of_tools();
+    if !matches!(cli.command, Command::Serve(_)) {
+        logging::of_tools();
+    }
     match cli.command {
+        Command::Serve(args) => serve::run(&cli.global, args).await,
         Command::Streams(args) => streams::run(&cli.global, args).await,
         Command::Put(args) => put::run(&cli.global, args).await,
         Command::Tail(args) => tail::run(&cli.global, args).await,

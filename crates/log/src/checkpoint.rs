@@ -55,7 +55,6 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<(), FileError> {
     }
     count(&shared.counters.checkpoints, 1);
     shared.room.notify_waiters();
-    shared.merge_due.notify_one();
     Ok(())
 }
 

@@ -106,7 +106,7 @@ impl Options {
             queue_bytes_max: 256 * KIB,
             memory_bytes: 128 * KIB,
             checkpoint_bytes: 32 * KIB,
-            segment_bytes_max: 256 * KIB,
+            segment_bytes_max: 4 * MIB,
             own_segment_bytes_min: 16 * KIB,
             index_cache_bytes: 16 * KIB,
             open_files_max: 4,

@@ -54,9 +54,26 @@ pub struct Finding {
     pub lost: Vec<Lost>,
 }
 
-/// Entries that are gone: those of `log` from `from` on and before `before`.
+/// What a damaged place held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostKind {
+    Entries,
+    /// The making of a log, which its first entries make up for.
+    Create,
+    /// What was trimmed may be readable again.
+    Trim,
+    /// A sealed log may take appends again.
+    Seal,
+    /// A deleted log may be there again.
+    Delete,
+    /// Not known: any of them.
+    Anything,
+}
+
+/// What is gone: of `log`, between `from` and `before`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
+    pub kind: LostKind,
     /// `None`: which logs had entries there is not known either.
     pub log: Option<LogId>,
     pub from: Position,
@@ -69,9 +86,14 @@ pub struct Lost {
 
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.entries {
-            Some(n) => write!(f, "{n} entries")?,
-            None => write!(f, "entries")?,
+        match (self.kind, self.entries) {
+            (LostKind::Entries, Some(n)) => write!(f, "{n} entries")?,
+            (LostKind::Entries, None) => write!(f, "entries")?,
+            (LostKind::Create, _) => write!(f, "the making")?,
+            (LostKind::Trim, _) => write!(f, "a trim")?,
+            (LostKind::Seal, _) => write!(f, "the seal")?,
+            (LostKind::Delete, _) => write!(f, "the deletion")?,
+            (LostKind::Anything, _) => write!(f, "entries, trims, seals or deletions")?,
         }
         match self.log {
             Some(log) => write!(f, " of log {log}")?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millstream_env::Disk;
 
-use super::{Finding, Lost, Report};
+use super::{Finding, Lost, LostKind, Report};
 use crate::chunk::{CHUNK_HEADER_LEN, CHUNK_MAGIC, ChunkHeader, ChunkKind};
 use crate::damage::{Damage, FileError, Wrong};
 use crate::manifest::Manifest;
@@ -139,6 +139,7 @@ fn check_footer(segments: &Segments, row: &SegmentRow) -> Result<Vec<Run>, FileE
 
 fn all_of(row: &SegmentRow) -> Lost {
     Lost {
+        kind: LostKind::Entries,
         log: None,
         from: Position::new(row.min_lsn, 0),
         before: Position::new(row.max_lsn + 1, 0),
@@ -151,6 +152,7 @@ fn all_of(row: &SegmentRow) -> Lost {
 fn lost(row: &SegmentRow, runs: &[Run], bad: &Bad) -> Lost {
     if let Some(h) = bad.header {
         return Lost {
+            kind: LostKind::Entries,
             log: Some(h.log),
             from: h.first_position(),
             before: h.end_position(),
@@ -163,6 +165,7 @@ fn lost(row: &SegmentRow, runs: &[Run], bad: &Bad) -> Lost {
     let same = |h: &&ChunkHeader| h.log == run.log;
     let (before, after) = (bad.before.as_ref().filter(same), bad.after.as_ref().filter(same));
     Lost {
+        kind: LostKind::Entries,
         log: Some(run.log),
         from: before.map_or(run.first, |h| h.end_position()).max(run.first),
         before: after.map_or(run.end, |h| h.first_position()).min(run.end),
@@ -253,7 +256,7 @@ fn next_header(window: &mut Window, mut at: u64, end: u64) -> Result<u64, FileEr
 
 /// A log's chunks by position, without those that overlap one before.
 pub(super) fn in_order(
-    chunks: &mut Vec<(ChunkHeader, Bytes)>,
+    chunks: &mut [(ChunkHeader, Bytes)],
 ) -> impl Iterator<Item = &(ChunkHeader, Bytes)> {
     chunks.sort_by_key(|(h, _)| (h.log, h.first_position()));
     let mut last: Option<(LogId, Position)> = None;

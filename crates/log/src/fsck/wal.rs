@@ -7,7 +7,7 @@ use bytes::Bytes;
 use millstream_env::Disk;
 use millstream_env::disk::ALIGNMENT;
 
-use super::{Finding, Lost, Report};
+use super::{Finding, Lost, LostKind, Report};
 use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader, ChunkKind};
 use crate::damage::{Damage, FileError, Wrong};
 use crate::frame::{FRAME_HEADER_LEN, FrameHeader, Incarnation, check_body};
@@ -105,6 +105,7 @@ fn proven(places: &[Place], lsn: u64) -> bool {
 
 fn unknown(from: u64, before: u64) -> Lost {
     Lost {
+        kind: LostKind::Anything,
         log: None,
         from: Position::new(from, 0),
         before: Position::new(before, 0),
@@ -186,6 +187,7 @@ fn salvage(frame: &FrameHeader, body: &Bytes) -> (Vec<(ChunkHeader, Bytes)>, Vec
                 chunks.push((header, body.slice(at..end)));
             }
             _ => lost.push(Lost {
+                kind: kind_of(header.kind),
                 log: Some(header.log),
                 from: header.first_position(),
                 before: header.end_position(),
@@ -196,6 +198,16 @@ fn salvage(frame: &FrameHeader, body: &Bytes) -> (Vec<(ChunkHeader, Bytes)>, Vec
         at = end;
     }
     (chunks, lost)
+}
+
+fn kind_of(kind: ChunkKind) -> LostKind {
+    match kind {
+        ChunkKind::Data => LostKind::Entries,
+        ChunkKind::Create => LostKind::Create,
+        ChunkKind::Seal => LostKind::Seal,
+        ChunkKind::Trim => LostKind::Trim,
+        ChunkKind::Delete => LostKind::Delete,
+    }
 }
 
 fn replay(
