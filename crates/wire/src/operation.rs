@@ -77,12 +77,8 @@ pub enum Place {
     Label(&'static str),
     /// A query parameter.
     Query(&'static str),
-    /// A map whose entries are query parameters.
-    QueryMap,
     /// A header.
     Header(&'static str),
-    /// A map whose entries are headers with this prefix.
-    HeaderMap(&'static str),
     /// The HTTP status itself.
     Status,
     /// The member is the body; with a blob or string, as it is.
