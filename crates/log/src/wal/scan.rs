@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use millstream_env::disk::ALIGNMENT;
+use millstream_env::disk::{ALIGNMENT, AlignedBuf};
 use millstream_env::{Disk, File, OpenMode};
 
 use super::{WAL_DIR, WalPosition, live_seq_of, wal_path};
@@ -32,8 +32,8 @@ pub(crate) struct Scanned {
 pub(crate) struct ScanEnd {
     /// Where the next frame would be, or the torn one is.
     pub end: WalPosition,
-    /// Where the last valid frame ends.
-    pub frames_end: WalPosition,
+    /// Where the last valid frame begins, and its length.
+    pub last_frame: (WalPosition, u64),
     pub next_lsn: u64,
     /// The newest epoch seen.
     pub epoch: u64,
@@ -65,13 +65,13 @@ pub(crate) fn scan(
         let file = &mut files[at];
         match read_frame(file, incarnation, offset, &end, check)? {
             Ok((header, chunks)) => {
+                end.last_frame = (WalPosition { seq: file.seq, offset }, header.frame_len());
                 offset += header.frame_len();
                 end.next_lsn += 1;
                 end.epoch = header.epoch;
                 end.frames += 1;
                 end.bytes += header.frame_len();
                 end.end = WalPosition { seq: file.seq, offset };
-                end.frames_end = end.end;
                 visit(Scanned { header, chunks, end: end.end });
             }
             Err(Wrong::Unknown(what)) => {
@@ -100,11 +100,20 @@ pub(crate) fn scan(
     Ok(end)
 }
 
-/// Makes the frames that were read durable: a process may have died between a write and its sync.
-pub(crate) fn sync(disk: &dyn Disk, end: &ScanEnd) -> Result<(), FileError> {
-    let path = wal_path(end.frames_end.seq);
-    let sync = || disk.open(Path::new(&path), OpenMode::Write)?.sync_data();
-    sync().map_err(|e| FileError::io(&path, e))
+/// Writes the last frame once more and syncs: no later frame proves it, so that its sync may have
+/// failed, and a system that failed to sync does not try again.
+pub(crate) fn settle(disk: &dyn Disk, end: &ScanEnd) -> Result<(), FileError> {
+    let (start, len) = end.last_frame;
+    let path = wal_path(start.seq);
+    let settle = || {
+        let file = disk.open(Path::new(&path), OpenMode::WriteDirect)?;
+        let mut frame = AlignedBuf::with_capacity(len as usize);
+        frame.extend_from_slice(&vec![0; len as usize]);
+        file.read_exact_at(&mut frame, start.offset)?;
+        file.write_all_at(&frame, start.offset)?;
+        file.sync_data()
+    };
+    settle().map_err(|e| FileError::io(&path, e))
 }
 
 /// Overwrites the first block of a torn frame, so that it stays invalid for good.
