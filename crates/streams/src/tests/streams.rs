@@ -181,7 +181,11 @@ async fn the_sweeper_finishes_what_a_crash_left() {
     let deleted = world.stream("deleted", 2).await;
     let half_made = world.stream("half-made", 2).await;
     world.pass(Duration::from_millis(1000));
-    world.streams.change(&half_made, |row, _, _| Ok(row.logs_made = false)).await.unwrap();
+    let unmake = world.streams.change(&half_made, |row, _, _| {
+        row.logs_made = false;
+        Ok(())
+    });
+    unmake.await.unwrap();
     let family = world.streams.look_up(&half_made).await.unwrap().unwrap().row.family;
     log.delete(vec![LogId::new(family, 0), LogId::new(family, 1)]).await.unwrap();
     world.streams.delete_stream(&deleted, false).await.unwrap();

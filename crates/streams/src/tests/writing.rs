@@ -162,7 +162,7 @@ async fn dry_runs_check_everything_and_store_nothing() {
     let s = &world.streams;
     let good = record("k", "x", None);
     s.check_put_record(&stream, &good, None).await.unwrap();
-    s.check_put_records(&stream, &[good.clone()]).await.unwrap();
+    s.check_put_records(&stream, std::slice::from_ref(&good)).await.unwrap();
     assert!(s.check_put_record(&arn("b"), &good, None).await.is_err());
     let bad = record("k", "x", Some("340282366920938463463374607431768211456"));
     assert!(s.check_put_records(&stream, &[good, bad.clone()]).await.is_err());
