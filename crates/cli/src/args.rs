@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::args::BenchArgs;
+use crate::fsck::FsckArgs;
 use crate::put::PutArgs;
 use crate::serve::ServeArgs;
 use crate::streams::StreamsArgs;
@@ -76,6 +77,8 @@ pub enum Command {
     Tail(TailArgs),
     /// Load a stream and measure: throughput, latency, CPU, memory
     Bench(BenchArgs),
+    /// Check a data directory; say what is lost; repair it on request
+    Fsck(FsckArgs),
 }
 
 /// Client commands wait for the network; two threads do.
@@ -87,7 +90,9 @@ impl Command {
         match self {
             Command::Serve(_) => None,
             Command::Bench(args) => Some(args.threads()),
-            Command::Streams(_) | Command::Put(_) | Command::Tail(_) => Some(TOOL_THREADS),
+            Command::Streams(_) | Command::Put(_) | Command::Tail(_) | Command::Fsck(_) => {
+                Some(TOOL_THREADS)
+            }
         }
     }
 }

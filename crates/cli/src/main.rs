@@ -10,6 +10,7 @@ mod connect;
 #[allow(clippy::disallowed_methods)] // tests run their fake service on tokio itself
 #[path = "../../client/tests/fake/mod.rs"]
 mod fake;
+mod fsck;
 mod logging;
 mod output;
 mod put;
@@ -55,6 +56,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Streams(args) => streams::run(&cli.global, args).await,
         Command::Put(args) => put::run(&cli.global, args).await,
         Command::Tail(args) => tail::run(&cli.global, args).await,
+        Command::Fsck(args) => fsck::run(&cli.global, args).await,
         Command::Bench(args) => bench::run(&cli.global, args).await,
     }
 }
