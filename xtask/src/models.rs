@@ -263,7 +263,11 @@ pub fn run(args: &Args) -> Result<()> {
         let text = serde_json::to_string_pretty(&trimmed)? + "\n";
         std::fs::write(root.join(format!("models/{service}.json")), text)?;
     }
-    Ok(())
+    let sdist = match &args.sdist {
+        Some(path) => path.clone(),
+        None => download(&work, &["--no-binary", ":all:", "--no-build-isolation"], "tar.gz")?,
+    };
+    test_cases(&sdist, &root.join("crates/wire/tests/data"))
 }
 
 /// The repository's root folder.
@@ -282,7 +286,51 @@ fn download(work: &Path, options: &[&str], ending: &str) -> Result<PathBuf> {
     if !status.success() {
         bail!("pip could not fetch botocore {BOTOCORE}");
     }
-    Ok(work.join(format!("botocore-{BOTOCORE}-{ending}")))
+    let separator = if ending.ends_with(".whl") { '-' } else { '.' };
+    Ok(work.join(format!("botocore-{BOTOCORE}{separator}{ending}")))
+}
+
+/// AWS's own protocol and signature test cases, without prose, for the tests of `wire`.
+fn test_cases(sdist: &Path, folder: &Path) -> Result<()> {
+    const SCRIPT: &str = "
+import json, os, sys, tarfile
+files = {}
+for member in (archive := tarfile.open(sys.argv[1])):
+    name = member.name.partition('/tests/unit/')[2]
+    if member.isfile() and name:
+        files[name] = archive.extractfile(member).read()
+def trim(value):
+    if isinstance(value, dict):
+        prose = ('documentation', 'description')
+        return {k: trim(v) for k, v in value.items() if k not in prose or not isinstance(v, str)}
+    return [trim(v) for v in value] if isinstance(value, list) else value
+out = {}
+for protocol in ('json', 'json_1_0', 'rest-json', 'smithy-rpc-v2-cbor'):
+    for side in ('input', 'output'):
+        suites = json.loads(files[f'protocols/{side}/{protocol}.json'])
+        out[f'{protocol}-{side}'] = trim(suites)
+cases = []
+folder = 'auth/aws4_testsuite/'
+for name in sorted(n for n in files if n.startswith(folder) and n.endswith('.req')):
+    case = os.path.dirname(name)[len(folder):]
+    parts = {'request': 'req', 'canonical_request': 'creq', 'string_to_sign': 'sts',
+             'authorization': 'authz'}
+    cases.append({'name': case} | {k: files[name[:-3] + e].decode() for k, e in parts.items()})
+source = 'AWS Signature Version 4 Test Suite, Copyright 2019 Amazon.com, Inc. or its affiliates; '
+source += f'Apache-2.0; as shipped in the tests of the botocore {sys.argv[2]} source package'
+out['sigv4'] = {'source': source, 'cases': cases}
+json.dump(out, sys.stdout)
+";
+    let output = Command::new("python3").args(["-c", SCRIPT]).arg(sdist).arg(BOTOCORE).output()?;
+    if !output.status.success() {
+        bail!("no test cases: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    std::fs::create_dir_all(folder)?;
+    for (name, cases) in object(&serde_json::from_slice(&output.stdout)?)? {
+        let text = serde_json::to_string_pretty(cases)? + "\n";
+        std::fs::write(folder.join(format!("{name}.json")), text)?;
+    }
+    Ok(())
 }
 
 /// The newest model of `service` in the wheel; Python knows its own archives best.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::args::BenchArgs;
+use crate::fsck::FsckArgs;
 use crate::put::PutArgs;
+use crate::serve::ServeArgs;
 use crate::streams::StreamsArgs;
 use crate::tail::TailArgs;
 
@@ -65,6 +67,8 @@ pub enum Output {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Run a server until Ctrl-C or SIGTERM
+    Serve(ServeArgs),
     /// Create, list, describe and delete streams
     Streams(StreamsArgs),
     /// Put lines as records
@@ -73,6 +77,8 @@ pub enum Command {
     Tail(TailArgs),
     /// Load a stream and measure: throughput, latency, CPU, memory
     Bench(BenchArgs),
+    /// Check a data directory; say what is lost; repair it on request
+    Fsck(FsckArgs),
 }
 
 /// Client commands wait for the network; two threads do.
@@ -82,8 +88,11 @@ impl Command {
     /// Threads of the runtime; `None`: one per core.
     pub fn threads(&self) -> Option<usize> {
         match self {
+            Command::Serve(_) => None,
             Command::Bench(args) => Some(args.threads()),
-            Command::Streams(_) | Command::Put(_) | Command::Tail(_) => Some(TOOL_THREADS),
+            Command::Streams(_) | Command::Put(_) | Command::Tail(_) | Command::Fsck(_) => {
+                Some(TOOL_THREADS)
+            }
         }
     }
 }

@@ -10,9 +10,11 @@ mod connect;
 #[allow(clippy::disallowed_methods)] // tests run their fake service on tokio itself
 #[path = "../../client/tests/fake/mod.rs"]
 mod fake;
+mod fsck;
 mod logging;
 mod output;
 mod put;
+mod serve;
 mod streams;
 mod tail;
 
@@ -46,11 +48,15 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    logging::of_tools();
+    if !matches!(cli.command, Command::Serve(_)) {
+        logging::of_tools();
+    }
     match cli.command {
+        Command::Serve(args) => serve::run(&cli.global, args).await,
         Command::Streams(args) => streams::run(&cli.global, args).await,
         Command::Put(args) => put::run(&cli.global, args).await,
         Command::Tail(args) => tail::run(&cli.global, args).await,
+        Command::Fsck(args) => fsck::run(&cli.global, args).await,
         Command::Bench(args) => bench::run(&cli.global, args).await,
     }
 }

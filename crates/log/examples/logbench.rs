@@ -14,9 +14,7 @@ use bytes::Bytes;
 use millstream_base::Timestamp;
 use millstream_env::disk::AlignedBuf;
 use millstream_env::{Env, OpenMode};
-use millstream_log::{
-    Batch, EmbeddedLog, LogId, LogStore, NewEntry, Options, Position, ReadLimit,
-};
+use millstream_log::{Batch, EmbeddedLog, LogId, LogStore, NewEntry, Options, Position, ReadLimit};
 
 const RECORD_BYTES: usize = 1024;
 
@@ -143,15 +141,13 @@ async fn append(env: Env, options: Options, producers: usize, batch: usize, seco
     log.shutdown().await;
 }
 
-async fn fill(log: &LogStoreHandle, mib: usize) {
+async fn fill(log: &EmbeddedLog, mib: usize) {
     let entries = records(500);
     for _ in 0..mib * 1024 / 500 {
         let batch = Batch { at: Timestamp::from_millis(1), entries: entries.clone() };
         log.append(vec![(LogId::new(1, 0), batch)]).await.remove(0).unwrap();
     }
 }
-
-type LogStoreHandle = EmbeddedLog;
 
 async fn read(env: Env, options: Options) {
     let (log, _) = EmbeddedLog::open(env.clone(), options).await.unwrap();
@@ -172,8 +168,6 @@ async fn read(env: Env, options: Options) {
         let rate = bytes as f64 / began.elapsed().as_secs_f64() / 1e6;
         println!("read {what}: {rate:.0} MB/s over {} MiB", bytes >> 20);
     }
-    let start = log.read(id, Position::START, limit).await.unwrap().next;
-    drop(start);
     // The newest 64 MiB are in memory.
     let tail = log.tail(id).unwrap().borrow().next;
     let from = Position::new(tail.lsn - 120, 0);
@@ -215,9 +209,9 @@ async fn logs(env: Env, options: Options) {
     let began = Instant::now();
     for round in 0..10 {
         for some in ids.chunks(500) {
-            let batches = some.iter().map(|id| {
-                (*id, Batch { at: Timestamp::from_millis(round), entries: records(1) })
-            });
+            let batches = some
+                .iter()
+                .map(|id| (*id, Batch { at: Timestamp::from_millis(round), entries: records(1) }));
             for result in log.append(batches.collect()).await {
                 result.unwrap();
             }

@@ -55,7 +55,6 @@ pub(crate) async fn run(shared: &Arc<Shared>) -> Result<(), FileError> {
     }
     count(&shared.counters.checkpoints, 1);
     shared.room.notify_waiters();
-    shared.merge_due.notify_one();
     Ok(())
 }
 
@@ -106,14 +105,14 @@ pub(crate) fn remove(disk: &dyn Disk, rows: &[SegmentRow]) {
 }
 
 /// One segment file to be written.
-struct Plan {
+pub(crate) struct Plan {
     id: u64,
     family: Option<u32>,
     chunks: Vec<MemChunk>,
 }
 
 /// Large families get files of their own, the others share one.
-fn plan(snapshot: &Snapshot, own_bytes_min: u64, next_id: &mut u64) -> Vec<Plan> {
+pub(crate) fn plan(snapshot: &Snapshot, own_bytes_min: u64, next_id: &mut u64) -> Vec<Plan> {
     let mut families: BTreeMap<u32, Vec<&(LogId, Vec<MemChunk>)>> = BTreeMap::new();
     for log in &snapshot.chunks {
         families.entry(log.0.family()).or_default().push(log);
@@ -144,7 +143,7 @@ fn bytes_of(chunks: &[MemChunk]) -> u64 {
     chunks.iter().map(|c| c.bytes.len() as u64).sum()
 }
 
-fn write_all(
+pub(crate) fn write_all(
     disk: &dyn Disk,
     incarnation: Incarnation,
     plans: Vec<Plan>,

@@ -356,7 +356,7 @@ async fn a_dropped_append_lands_whole_or_not_at_all(store: Arc<dyn LogStore>, fa
 
 async fn large_entries_come_back_whole(store: Arc<dyn LogStore>, family: u32) {
     let log = new_log(store.as_ref(), family, 0).await;
-    let value: Vec<u8> = (0..30_000u32).map(|n| (n * n >> 3) as u8).collect();
+    let value: Vec<u8> = (0..30_000u32).map(|n| ((n * n) >> 3) as u8).collect();
     let entries = vec![
         NewEntry { attributes: u32::MAX, key: Bytes::new(), value: value.clone().into() },
         NewEntry { attributes: 0, key: value.clone().into(), value: Bytes::new() },

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use crate::chunk::{CHUNK_HEADER_LEN, payload_len};
 use crate::memory::Log;
+use crate::merge::Merger;
 use crate::options::Options;
 use crate::read;
 use crate::recovery::{self, OpenError, RecoveryReport};
@@ -37,6 +38,7 @@ struct Inner {
     requests: mpsc::UnboundedSender<Request>,
     /// Ends the background tasks when set or dropped.
     stop: watch::Sender<bool>,
+    merger: Arc<tokio::sync::Mutex<Merger>>,
     tasks: Mutex<Vec<Task>>,
 }
 
@@ -93,7 +95,6 @@ impl EmbeddedLog {
             checkpoint_due: Notify::new(),
             unproven: Notify::new(),
             prepare: Notify::new(),
-            merge_due: Notify::new(),
             health: Health::default(),
             counters: Counters::default(),
             _lock: r.lock,
@@ -102,8 +103,9 @@ impl EmbeddedLog {
         let writer = Writer::new(shared.clone(), queue, rows, r.next_lsn, r.epoch);
         let mut tasks = vec![env.spawn_thread("log-writer", writer.run())];
         let (stop, stopped) = watch::channel(false);
-        tasks.extend(upkeep::spawn(&shared, requests.downgrade(), stopped));
-        let inner = Inner { shared, requests, stop, tasks: Mutex::new(tasks) };
+        let merger = Arc::default();
+        tasks.extend(upkeep::spawn(&shared, &merger, requests.downgrade(), stopped));
+        let inner = Inner { shared, requests, stop, merger, tasks: Mutex::new(tasks) };
         Ok((EmbeddedLog { inner: Arc::new(inner) }, r.report))
     }
 
@@ -147,6 +149,18 @@ impl EmbeddedLog {
     pub async fn checkpoint(&self) -> Result<(), LogError> {
         let done = crate::checkpoint::run(&self.inner.shared).await;
         done.map_err(|e| LogError::Stopped { reason: e.to_string() })
+    }
+
+    /// Merges and deletes segment files until nothing is left to do, as is done in the background.
+    pub async fn merge(&self) -> Result<(), LogError> {
+        loop {
+            let mut merger = self.inner.merger.lock().await;
+            match merger.step(&self.inner.shared).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(e) => return Err(LogError::Stopped { reason: e.to_string() }),
+            }
+        }
     }
 
     /// Verifies every segment file now, as fast as the disk allows; what is found stands in

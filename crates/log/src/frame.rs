@@ -128,6 +128,29 @@ impl FrameBuilder {
     }
 }
 
+/// How much of a frame recovery checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FrameCheck {
+    /// Every checksum: always, outside a planted bug.
+    Whole,
+    #[cfg_attr(not(feature = "planted-bugs"), allow(dead_code))]
+    HeaderOnly,
+}
+
+/// The chunks of a frame's body by their headers alone, as far as those are whole.
+pub(crate) fn unchecked_body(body: &Bytes) -> Vec<(ChunkHeader, Bytes)> {
+    let mut chunks = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = body.get(at..)
+        && let Ok(chunk) = ChunkHeader::decode(rest)
+        && chunk.chunk_len() <= rest.len()
+    {
+        chunks.push((chunk, body.slice(at..at + chunk.chunk_len())));
+        at += chunk.chunk_len();
+    }
+    chunks
+}
+
 /// The chunks of a frame's body, each checked; or the offset in the body of the first wrong one
 /// and what is wrong.
 pub(crate) fn check_body(

@@ -8,6 +8,7 @@
 //! Invariant: knows bytes and positions, no Kinesis.
 
 pub mod contract;
+pub mod fsck;
 pub mod store;
 
 mod buffers;
@@ -35,6 +36,9 @@ mod writer;
 pub use damage::Damage;
 pub use embedded::{EmbeddedLog, Stats};
 pub use options::Options;
+#[cfg(feature = "planted-bugs")]
+#[doc(hidden)]
+pub use options::PlantedBug;
 pub use recovery::{OpenError, RecoveryReport};
 pub use shared::HealthReport;
 pub use store::{

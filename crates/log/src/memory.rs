@@ -9,7 +9,7 @@
 //! Invariant: nothing is in here that is not durable.
 //! Invariant: a log's chunks in memory have no gap up to its tail; what is before is in segments.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque, btree_map};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -203,7 +203,7 @@ impl Memory {
         bytes: u64,
         changes: Vec<Change>,
     ) {
-        let mut touched: HashMap<LogId, (Arc<Log>, Tail)> = HashMap::new();
+        let mut touched: BTreeMap<LogId, (Arc<Log>, Tail)> = BTreeMap::new();
         let mut data = 0;
         for change in changes {
             match change {
@@ -250,12 +250,12 @@ impl Memory {
 
     fn touch<'a>(
         &self,
-        touched: &'a mut HashMap<LogId, (Arc<Log>, Tail)>,
+        touched: &'a mut BTreeMap<LogId, (Arc<Log>, Tail)>,
         id: LogId,
     ) -> Option<&'a mut (Arc<Log>, Tail)> {
         match touched.entry(id) {
-            std::collections::hash_map::Entry::Occupied(e) => Some(e.into_mut()),
-            std::collections::hash_map::Entry::Vacant(e) => {
+            btree_map::Entry::Occupied(e) => Some(e.into_mut()),
+            btree_map::Entry::Vacant(e) => {
                 let log = self.logs.get(&id)?.clone();
                 let tail = log.tail();
                 Some(e.insert((log, tail)))

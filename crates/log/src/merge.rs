@@ -226,7 +226,7 @@ fn merge(
         }
     }
     let single = families.len() == 1;
-    let mut jobs: Vec<(Option<u32>, Vec<(SegmentRow, Run, Position)>)> = vec![(None, Vec::new())];
+    let mut jobs = vec![(None, Vec::new())];
     for (family, mut runs) in families {
         runs.sort_by_key(|(_, run, _)| (run.log, run.first));
         let bytes: u64 = runs.iter().map(|(_, run, _)| run.len).sum();

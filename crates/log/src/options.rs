@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::frame::FrameCheck;
+
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
@@ -50,6 +52,18 @@ pub struct Options {
     pub keep_free_bytes: u64,
     /// `false` acknowledges what is not on disk yet: for measuring, and for nodes that keep nothing.
     pub sync: bool,
+    /// A bug for the simulation to find.
+    #[cfg(feature = "planted-bugs")]
+    #[doc(hidden)]
+    pub planted_bug: Option<PlantedBug>,
+}
+
+#[cfg(feature = "planted-bugs")]
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlantedBug {
+    /// Recovery takes a frame whose header is whole for a whole frame.
+    AcceptTornFrame,
 }
 
 impl Default for Options {
@@ -74,6 +88,8 @@ impl Default for Options {
             idle_marker_after: Duration::from_millis(20),
             keep_free_bytes: 16 * MIB,
             sync: true,
+            #[cfg(feature = "planted-bugs")]
+            planted_bug: None,
         }
     }
 }
@@ -90,7 +106,7 @@ impl Options {
             queue_bytes_max: 256 * KIB,
             memory_bytes: 128 * KIB,
             checkpoint_bytes: 32 * KIB,
-            segment_bytes_max: 256 * KIB,
+            segment_bytes_max: 4 * MIB,
             own_segment_bytes_min: 16 * KIB,
             index_cache_bytes: 16 * KIB,
             open_files_max: 4,
@@ -100,6 +116,15 @@ impl Options {
             keep_free_bytes: 0,
             ..Options::default()
         }
+    }
+
+    /// What recovery demands of a frame.
+    pub(crate) fn frame_check(&self) -> FrameCheck {
+        #[cfg(feature = "planted-bugs")]
+        if self.planted_bug == Some(PlantedBug::AcceptTornFrame) {
+            return FrameCheck::HeaderOnly;
+        }
+        FrameCheck::Whole
     }
 
     /// These options with every bound brought into what the format and the other bounds allow.

@@ -29,8 +29,7 @@ pub(crate) async fn read(
 ) -> Result<Entries, ReadError> {
     let mut page = Page { entries: Vec::new(), bytes_left: limit.bytes_max, next: from, limit };
     let tail = log.tail();
-    loop {
-        let Some(below) = read_memory(&log, &mut page) else { break };
+    while let Some(below) = read_memory(&log, &mut page) {
         let (segments, id) = (shared.clone(), log.id);
         let (back, result) = shared
             .env

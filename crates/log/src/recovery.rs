@@ -118,7 +118,8 @@ pub(crate) fn recover(env: &Env, options: &Options) -> Result<Recovered, OpenErr
     memory.wal_end = manifest.wal;
     let mut entries = 0;
     let next_lsn = manifest.checkpoint_lsn + 1;
-    let end = wal::scan(disk, &incarnation, manifest.wal, next_lsn, |frame| {
+    let check = options.frame_check();
+    let end = wal::scan(disk, &incarnation, manifest.wal, next_lsn, check, |frame| {
         entries += replay(&mut memory, frame);
     })?;
     settle(disk, &end)?;

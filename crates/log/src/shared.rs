@@ -33,8 +33,6 @@ pub(crate) struct Shared {
     pub unproven: Notify,
     /// The writer took the prepared file.
     pub prepare: Notify,
-    /// Segments may be mergeable or deletable.
-    pub merge_due: Notify,
     pub health: Health,
     pub counters: Counters,
     /// Keeps other processes out of the data directory.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use millstream_env::Task;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 
 use crate::checkpoint;
 use crate::merge::Merger;
@@ -23,6 +23,7 @@ type Stop = watch::Receiver<bool>;
 
 pub(crate) fn spawn(
     shared: &Arc<Shared>,
+    merger: &Arc<Mutex<Merger>>,
     requests: mpsc::WeakUnboundedSender<Request>,
     stop: Stop,
 ) -> Vec<Task> {
@@ -31,7 +32,7 @@ pub(crate) fn spawn(
         env.spawn("log-checkpoint", checkpoints(shared.clone(), stop.clone())),
         env.spawn("log-marker", markers(shared.clone(), requests, stop.clone())),
         env.spawn("log-files", files(shared.clone(), stop.clone())),
-        env.spawn("log-merge", merges(shared.clone(), stop.clone())),
+        env.spawn("log-merge", merges(shared.clone(), merger.clone(), stop.clone())),
     ];
     if shared.options.scrub_bytes_per_sec > 0 {
         tasks.push(env.spawn("log-scrub", scrubs(shared.clone(), stop)));
@@ -91,15 +92,15 @@ async fn files(shared: Arc<Shared>, mut stop: Stop) {
     }
 }
 
-async fn merges(shared: Arc<Shared>, mut stop: Stop) {
-    let mut merger = Merger::default();
+async fn merges(shared: Arc<Shared>, merger: Arc<Mutex<Merger>>, mut stop: Stop) {
     let mut pause = BACK_OFF.0;
     while sleep(&shared, shared.options.merge_interval, &mut stop).await {
         loop {
             if *stop.borrow() {
                 return;
             }
-            match merger.step(&shared).await {
+            let step = merger.lock().await.step(&shared).await;
+            match step {
                 Ok(true) => pause = BACK_OFF.0,
                 Ok(false) => {
                     shared.health.set_merge_error(None);
@@ -122,6 +123,7 @@ async fn scrubs(shared: Arc<Shared>, mut stop: Stop) {
     while sleep(&shared, SCRUB_PAUSE, &mut stop).await {
         let speed = shared.options.scrub_bytes_per_sec;
         tokio::select! {
+            biased;
             () = scrub::round(&shared, speed) => {}
             _ = stop.wait_for(|s| *s) => return,
         }

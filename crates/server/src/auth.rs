@@ -93,6 +93,12 @@ impl Authenticator {
         Ok(Caller { access_key_id: claim.access_key_id, scope: Scope::new(account, region) })
     }
 
+    /// A caller of the default account and region that signed nothing: for the node's own questions.
+    pub fn nobody(&self) -> Caller {
+        let scope = Scope::new(self.account, self.region.clone());
+        Caller { access_key_id: String::new(), scope }
+    }
+
     /// The account of the key that signed, if its configuration names one.
     fn prove(
         &self,

@@ -139,15 +139,15 @@ async fn reached(now: &mut watch::Receiver<Phase>, phase: Phase) {
     let _ = now.wait_for(|now| *now >= phase).await;
 }
 
-/// The next connection, once there is room for it.
+/// The next connection. Beyond the limit one waits here, the others in the system's queue.
 async fn accept(
     socket: &TcpListener,
     permits: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let permit =
-        permits.clone().acquire_owned().await.expect("the connections' semaphore is never closed");
     let (stream, _) = socket.accept().await?;
     stream.set_nodelay(true)?;
+    let permit =
+        permits.clone().acquire_owned().await.expect("the connections' semaphore is never closed");
     Ok((stream, permit))
 }
 

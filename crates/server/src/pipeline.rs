@@ -8,11 +8,13 @@
 
 mod answer;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use millstream_api::kinesis;
@@ -71,11 +73,19 @@ impl Pipeline {
                 stream = tracing::field::Empty,
             );
             let serve = self.serve(&parts, body, id, &mut seen);
-            tracing::Instrument::instrument(serve, span).await
+            // A broken promise of our own costs this request only, and is told and counted.
+            let serve = AssertUnwindSafe(tracing::Instrument::instrument(serve, span));
+            serve.catch_unwind().await.unwrap_or_else(|_| Err(broken_promise(&parts)))
         };
         let response = respond(&parts, id, &served);
         self.note(id, &seen, &served, started.elapsed());
         response.map(|body| answer::finish(body, served.ok()))
+    }
+
+    /// The operations of AWS's model that answer `UnknownOperationException` here.
+    pub fn unimplemented(&self) -> Vec<kinesis::Op> {
+        let id = self.ids.next();
+        self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody() })
     }
 
     /// The way of a request to Data Streams.
@@ -243,12 +253,19 @@ fn unauthenticated(error: ServiceError, target: Target, body: &Bytes) -> Refusal
     Refusal::Error(error, target.codec)
 }
 
+fn broken_promise(parts: &Parts) -> Refusal {
+    let error = ServiceError::internal_failure("Internal service failure.");
+    Refusal::Error(error, codec_asked(parts))
+}
+
+/// For answers that are given before the target is known.
+fn codec_asked(parts: &Parts) -> Codec {
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    content_type.and_then(Codec::of_content_type).unwrap_or(Codec::Json)
+}
+
 fn refuse_body(parts: &Parts, error: BodyError) -> Refusal {
-    let codec = parts
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| Codec::of_content_type(v.to_str().ok()?))
-        .unwrap_or(Codec::Json);
+    let codec = codec_asked(parts);
     let (code, status) = match error {
         BodyError::TooLarge { .. } => ("RequestEntityTooLargeException", 413),
         BodyError::TooSlow { .. } => ("RequestTimeoutException", 408),

@@ -17,6 +17,7 @@
 //! tried elsewhere.
 
 mod lives;
+mod log;
 mod options;
 mod plan;
 mod tables;
@@ -70,7 +71,9 @@ pub fn run_seed_twice(seed: u64, options: &Options) -> Outcome {
 async fn scenario(world: SimWorld, judge: Judge, options: Options) {
     let plan = Plan::draw(&mut world.rng("plan"), options.faults);
     world.note(format_args!("plan {plan:?}"));
-    match options.scenario.unwrap_or(Scenario::Tables) {
+    let any = [Scenario::Tables, Scenario::Log, Scenario::Log];
+    match options.scenario.unwrap_or_else(|| *world.rng("scenario").pick(&any)) {
+        Scenario::Log => log::run(world, judge, plan, options).await,
         Scenario::Tables => tables::run(world, judge, plan, options).await,
     }
 }

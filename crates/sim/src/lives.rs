@@ -45,10 +45,13 @@ pub(crate) trait Client<S: System> {
 /// The node stopped before the answer came.
 pub(crate) type Reply<T> = Result<T, Stopped>;
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
+    #[error("damaged: {0}")]
     Damaged(String),
+    #[error("full: {0}")]
     Full(String),
+    #[error("failed: {0}")]
     Io(String),
 }
 
@@ -213,9 +216,9 @@ impl Run<'_> {
             OpenError::Full(_) => excuses.full,
             OpenError::Io(_) => excuses.io || stopped,
         };
-        self.world.note(format_args!("opening is refused: {e:?}"));
+        self.world.note(format_args!("opening is refused: {e}"));
         if !fine && !stopped {
-            self.judge.fail(format!("opening is refused: {e:?}"));
+            self.judge.fail(format!("opening is refused: {e}"));
         }
         if excuses.rotten && matches!(e, OpenError::Damaged(_)) {
             self.judge.count(|s| s.damage_reported += 1);

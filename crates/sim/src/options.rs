@@ -5,6 +5,8 @@
 pub enum Scenario {
     /// The metadata store, through its contract.
     Tables,
+    /// The log store, through its contract.
+    Log,
 }
 
 /// Which kinds of trouble a run may draw.

@@ -65,10 +65,6 @@ impl Plan {
             lives: (0..lives).map(|_| Life::draw(rng, faults, rots)).collect(),
         }
     }
-
-    pub(crate) fn rots(&self) -> bool {
-        self.lives.iter().any(|l| l.rot_bits > 0)
-    }
 }
 
 impl Life {

@@ -5,7 +5,7 @@
 //! A stream that is not in the copy may still exist (another node made it just now): who needs to
 //! be sure asks the store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl Snapshot {
     }
 }
 
-type Streams = HashMap<Scope, BTreeMap<StreamName, Arc<Snapshot>>>;
+type Streams = BTreeMap<Scope, BTreeMap<StreamName, Arc<Snapshot>>>;
 
 pub(crate) struct Cache {
     meta: Arc<dyn MetaStore>,
@@ -89,6 +89,7 @@ impl Cache {
     ) {
         loop {
             let change = tokio::select! {
+                biased;
                 change = changes.recv() => change,
                 _ = stop.wait_for(|stop| *stop) => None,
             };
@@ -157,7 +158,7 @@ impl Cache {
         }
     }
 
-    /// All streams, in no order.
+    /// All streams, by account, region and name.
     pub(crate) fn all(&self) -> Vec<Arc<Snapshot>> {
         self.streams.read().values().flat_map(BTreeMap::values).cloned().collect()
     }
@@ -216,7 +217,7 @@ impl Cache {
     async fn rescan(&self) -> Result<()> {
         let before: Vec<(StreamArn, Revision)> =
             self.all().iter().map(|s| (s.stream.clone(), s.revision)).collect();
-        let mut found = std::collections::HashSet::new();
+        let mut found = BTreeSet::new();
         let mut after: Option<Key> = None;
         loop {
             let page = self.meta.scan(PREFIX, after.as_ref(), SCAN_PAGE).await?;

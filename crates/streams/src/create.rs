@@ -50,8 +50,8 @@ impl Streams {
         self.inner.env.hesitate("stream-row-written").await;
         let made = self.finish_creation(&request.stream, &row).await;
         if made.is_err() {
-            // Better no stream than one that is CREATING for ever; the sweeper does what this
-            // can't.
+            // Better no stream than one that is CREATING for ever. What this can't do either, the
+            // sweeper does.
             let _ = self.abandon(&request.stream, family).await;
         }
         made
@@ -61,14 +61,33 @@ impl Streams {
     pub(crate) async fn finish_creation(&self, stream: &StreamArn, row: &StreamRow) -> Result<()> {
         self.inner.log.create(row.logs()).await?;
         self.inner.env.hesitate("stream-logs-made").await;
-        self.change(stream, |now_row, _, now| {
-            if now_row.family == row.family {
-                now_row.logs_made = true;
-                now_row.settle(now);
+        let said = self.change(stream, |found, _, now| {
+            if found.family != row.family {
+                return Err(Error::StreamNotFound { stream: stream.clone() });
+            }
+            found.logs_made = true;
+            found.settle(now);
+            Ok(())
+        });
+        let said = said.await;
+        if let Err(Error::StreamNotFound { .. }) = said {
+            // Deleted meanwhile: no row speaks of these logs any more.
+            self.inner.log.delete(row.logs()).await?;
+        }
+        said
+    }
+
+    /// Gives up a stream whose logs could not be made. If someone else has made them, it stays.
+    async fn abandon(&self, stream: &StreamArn, family: u32) -> Result<()> {
+        self.change(stream, |row, _, now| {
+            if row.family == family && !row.logs_made {
+                row.status = StreamStatus::Deleting;
+                row.due = now;
             }
             Ok(())
         })
-        .await
+        .await?;
+        self.finish_deletion(stream, family).await
     }
 
     /// Deletes a stream with all its records. It is DELETING until
@@ -115,13 +134,6 @@ impl Streams {
             return Ok(());
         }
         self.remove(&found).await
-    }
-
-    async fn abandon(&self, stream: &StreamArn, family: u32) -> Result<()> {
-        match self.inner.cache.fetch(stream).await? {
-            Some(found) if found.row.family == family => self.remove(&found).await,
-            _ => Ok(()),
-        }
     }
 
     async fn remove(&self, found: &Snapshot) -> Result<()> {
@@ -227,6 +239,7 @@ impl Streams {
             shard_metrics: Vec::new(),
             tags: request.tags.clone(),
             shards: ShardMap::new(shard_count, created),
+            doomed: Vec::new(),
         }
     }
 

@@ -40,6 +40,9 @@ mod throttle;
 mod token;
 mod trim;
 
+#[cfg(test)]
+mod tests;
+
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
 pub use model::*;

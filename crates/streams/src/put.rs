@@ -88,8 +88,7 @@ impl Streams {
         number_for_ordering: Option<&str>,
     ) -> Result<()> {
         let found = self.find_serving(stream).await?;
-        self.check_record(&found, record, number_for_ordering)?;
-        route(&found, record, 0).map(drop)
+        self.check_record(&found, record, number_for_ordering)
     }
 
     /// All checks of [`Streams::put_records`], and nothing stored.
@@ -100,7 +99,7 @@ impl Streams {
     ) -> Result<()> {
         let found = self.find_serving(stream).await?;
         check_records(&found, records)?;
-        records.iter().try_for_each(|record| route(&found, record, 0).map(drop))
+        records.iter().try_for_each(|record| explicit_key(&found, record).map(drop))
     }
 
     fn check_record(
@@ -110,7 +109,7 @@ impl Streams {
         number_for_ordering: Option<&str>,
     ) -> Result<()> {
         check_size(found, 0, record)?;
-        route(found, record, 0)?;
+        explicit_key(found, record)?;
         let Some(number) = number_for_ordering else { return Ok(()) };
         let stream = found.stream.clone();
         if found.row.distribution == RecordDistribution::Auto {
@@ -247,7 +246,7 @@ struct StoredCount {
 struct Plan {
     batches: Vec<(LogId, Batch)>,
     members: Vec<Members>,
-    /// Per open shard: its batch, or [`NO_BATCH`].
+    /// Per open shard: its batch, or [`NO_BATCH`]. Empty where few records need no such table.
     batch_of: Vec<u32>,
     /// Records expected per batch.
     share: usize,
@@ -259,13 +258,15 @@ struct Members {
 }
 
 const NO_BATCH: u32 = u32::MAX;
+/// Up to so many records find their batch by looking through all.
+const FEW_RECORDS: usize = 16;
 
 impl Plan {
     fn new(open_shards: usize, records: usize) -> Self {
         Plan {
             batches: Vec::with_capacity(open_shards.min(records)),
             members: Vec::with_capacity(open_shards.min(records)),
-            batch_of: vec![NO_BATCH; open_shards],
+            batch_of: if records > FEW_RECORDS { vec![NO_BATCH; open_shards] } else { Vec::new() },
             share: (records / open_shards.max(1)) * 5 / 4 + 1,
         }
     }
@@ -278,17 +279,24 @@ impl Plan {
         record: &NewRecord<'_>,
         now: Timestamp,
     ) {
-        let mut batch = self.batch_of[open];
-        if batch == NO_BATCH {
-            batch = self.batches.len() as u32;
-            self.batch_of[open] = batch;
+        let batch = match self.batch_of.get(open) {
+            Some(&NO_BATCH) => None,
+            Some(&batch) => Some(batch as usize),
+            None => self.members.iter().position(|m| m.open == open),
+        };
+        let batch = batch.unwrap_or_else(|| {
+            let batch = self.batches.len();
+            if let Some(of_shard) = self.batch_of.get_mut(open) {
+                *of_shard = batch as u32;
+            }
             let log = found.log_of(found.open_shard(open).id);
             let entries = Vec::with_capacity(self.share);
             self.batches.push((log, Batch { at: now, entries }));
             self.members.push(Members { open, records: Vec::with_capacity(self.share) });
-        }
-        self.batches[batch as usize].1.entries.push(entry(record));
-        self.members[batch as usize].records.push(at);
+            batch
+        });
+        self.batches[batch].1.entries.push(entry(record));
+        self.members[batch].records.push(at);
     }
 }
 
@@ -333,17 +341,26 @@ fn route(found: &Snapshot, record: &NewRecord<'_>, scatter: u64) -> Result<usize
         let key = scatter.wrapping_mul(0x9e37_79b9_7f4a_7c15); // spreads neighbours over the ring
         return Ok(found.route.find(HashKey(u128::from(key) << 64)));
     }
-    let key = match (record.explicit_hash_key, &record.partition_key) {
-        (Some(text), _) => match HashKey::parse(text) {
-            Ok(key) => key,
-            Err(HashKeyError::OutOfRange { text } | HashKeyError::Malformed { text }) => {
-                return Err(Error::ExplicitHashKey { text });
-            }
-        },
+    let key = match (explicit_key(found, record)?, &record.partition_key) {
+        (Some(key), _) => key,
         (None, Some(key)) if found.route.len() > 1 => HashKey::of_partition_key(key),
         (None, _) => HashKey::MIN,
     };
     Ok(found.route.find(key))
+}
+
+/// The hash key that the caller gave, where it counts.
+fn explicit_key(found: &Snapshot, record: &NewRecord<'_>) -> Result<Option<HashKey>> {
+    match record.explicit_hash_key {
+        Some(text) if found.row.distribution == RecordDistribution::UserPartitionKey => {
+            HashKey::parse(text).map(Some).map_err(|e| match e {
+                HashKeyError::OutOfRange { text } | HashKeyError::Malformed { text } => {
+                    Error::ExplicitHashKey { text }
+                }
+            })
+        }
+        _ => Ok(None),
+    }
 }
 
 /// What a record counts: data and partition key, in bytes.

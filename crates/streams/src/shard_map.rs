@@ -215,11 +215,6 @@ impl ShardMap {
         gone
     }
 
-    /// Drops these, which were found expired.
-    pub fn remove_all(&mut self, gone: &[ShardId]) {
-        self.shards.retain(|s| !gone.contains(&s.id));
-    }
-
     fn find_open(&self, shard: ShardId) -> Result<&Shard, ReshardError> {
         match self.get(shard) {
             None => Err(ReshardError::NotFound { shard }),

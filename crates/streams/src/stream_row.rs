@@ -53,6 +53,8 @@ pub(crate) struct StreamRow {
     pub(crate) shard_metrics: Vec<ShardMetric>,
     pub(crate) tags: Tags,
     pub(crate) shards: ShardMap,
+    /// Expired shards, not shown any more, whose logs may still be there.
+    pub(crate) doomed: Vec<ShardId>,
 }
 
 impl Document for StreamRow {
@@ -98,7 +100,9 @@ impl StreamRow {
         LogId::new(self.family, shard.number())
     }
 
+    /// All logs that may exist.
     pub(crate) fn logs(&self) -> Vec<LogId> {
-        self.shards.all().iter().map(|s| self.log_of(s.id)).collect()
+        let shards = self.shards.all().iter().map(|s| s.id);
+        shards.chain(self.doomed.iter().copied()).map(|shard| self.log_of(shard)).collect()
     }
 }

@@ -3,8 +3,10 @@
 //! Everything here can be done twice and by several nodes at once: logs are made and removed by
 //! number, rows by compare-and-set.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
+use millstream_base::{StreamArn, Timestamp};
+use millstream_log::LogId;
 use tokio::sync::watch;
 
 use crate::cache::Snapshot;
@@ -36,8 +38,8 @@ impl Streams {
                 }
                 StreamStatus::Deleting => Ok(()),
                 _ if !found.row.logs_made => self.finish_creation(&found.stream, &found.row).await,
-                _ if found.oldest_closing.is_some_and(|t| t < found.row.horizon_at(now)) => {
-                    self.remove_expired_shards(&found).await
+                _ if has_expired_shards(&found, now) => {
+                    self.remove_expired_shards(&found.stream).await
                 }
                 _ => Ok(()),
             };
@@ -47,21 +49,31 @@ impl Streams {
         }
     }
 
-    /// Logs first: as long as the row speaks of a shard, it can be found again.
-    async fn remove_expired_shards(&self, found: &Arc<Snapshot>) -> Result<()> {
-        let mut left = found.row.shards.clone();
-        let gone = left.remove_expired(found.row.horizon_at(self.now()));
-        let logs = gone.iter().map(|shard| found.log_of(*shard)).collect();
+    /// In two steps, so that the row speaks of a log as long as it is there: shards become doomed,
+    /// then their logs go.
+    async fn remove_expired_shards(&self, stream: &StreamArn) -> Result<()> {
+        let doomed = self.change(stream, |row, _, now| {
+            // The clock may step back; what is expired once stays so.
+            row.horizon = row.horizon_at(now);
+            let gone = row.shards.remove_expired(row.horizon);
+            row.doomed.extend(gone);
+            Ok((row.family, row.doomed.clone()))
+        });
+        let (family, doomed) = doomed.await?;
+        self.inner.env.hesitate("shards-doomed").await;
+        let logs = doomed.iter().map(|shard| LogId::new(family, shard.number())).collect();
         self.inner.log.delete(logs).await?;
-        self.change(&found.stream, |row, _, now| {
-            if row.family == found.row.family {
-                // The clock may step back; what was removed must stay expired.
-                row.horizon = row.horizon.max(found.row.horizon_at(now));
-                let expired = gone.clone();
-                row.shards.remove_all(&expired);
+        self.change(stream, |row, _, _| {
+            if row.family == family {
+                row.doomed.retain(|shard| !doomed.contains(shard));
             }
             Ok(())
         })
         .await
     }
+}
+
+fn has_expired_shards(found: &Snapshot, now: Timestamp) -> bool {
+    let horizon = found.row.horizon_at(now);
+    !found.row.doomed.is_empty() || found.oldest_closing.is_some_and(|t| t < horizon)
 }

@@ -20,6 +20,10 @@ const SHARDS_PER_STEP: usize = 16;
 /// The pause between two steps.
 const STEP_PAUSE: Duration = Duration::from_millis(5);
 
+/// Records are kept this much longer than they are shown: another node may be raising the retention
+/// right now, and this one has not heard of it.
+const MARGIN: Duration = Duration::from_secs(60);
+
 /// Per log: no record in it is older than this.
 type Oldest = HashMap<LogId, Timestamp>;
 
@@ -31,6 +35,7 @@ pub(crate) async fn run(engine: Weak<Inner>, mut stop: watch::Receiver<bool>) {
         let streams = Streams { inner };
         let interval = streams.inner.options.trim_interval;
         tokio::select! {
+            biased;
             () = streams.trim_all(&mut oldest) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
@@ -49,7 +54,7 @@ impl Streams {
             for shard in found.row.shards.all() {
                 let log = found.log_of(shard.id);
                 let since = oldest.get(&log).copied().unwrap_or(shard.opened_at);
-                let since = match since < found.row.horizon_at(self.now()) {
+                let since = match since < self.trim_horizon(&found) {
                     false => since,
                     true => {
                         looked_at += 1;
@@ -65,6 +70,10 @@ impl Streams {
         *oldest = known;
     }
 
+    fn trim_horizon(&self, found: &Snapshot) -> Timestamp {
+        found.row.horizon_at(self.now()).minus(MARGIN)
+    }
+
     /// Trims what is expired; returns a time before which there is no record any more.
     async fn trim_shard(&self, found: &Snapshot, shard: ShardId, since: Timestamp) -> Timestamp {
         match self.try_trim(found, shard).await {
@@ -78,7 +87,7 @@ impl Streams {
 
     async fn try_trim(&self, found: &Snapshot, shard: ShardId) -> Result<Timestamp> {
         let (log, now) = (found.log_of(shard), self.now());
-        let horizon = found.row.horizon_at(now);
+        let horizon = self.trim_horizon(found);
         let kept = match self.inner.log.find(log, horizon).await {
             // The stream or the shard was removed meanwhile.
             Err(ReadError::NotFound { .. }) => return Ok(now),

@@ -21,6 +21,7 @@ pub const SHOWN_BYTES_MAX: usize = 64 << 10;
 pub struct MemberInfo {
     /// The name on the wire.
     pub name: &'static str,
+    pub required: bool,
     pub checks: &'static [Check],
 }
 
@@ -101,6 +102,18 @@ impl Missing {
 
     pub(crate) fn insert(&mut self, path: String) {
         self.0.insert(path);
+    }
+
+    /// Takes over the paths of `inner`, which was read as the value of `member` if that is given.
+    pub(crate) fn extend(&mut self, inner: Missing, member: Option<&str>) {
+        self.0.extend(inner.0.into_iter().map(|path| match member {
+            None => path,
+            Some(member) => {
+                let mut whole = String::new();
+                push_member(&mut whole, member);
+                whole + "." + &path
+            }
+        }));
     }
 }
 

@@ -180,7 +180,7 @@ impl Value for Read {
 
     fn decode(d: &mut dyn Decoder) -> Result<Self, DecodeError> {
         const fn member(name: &'static str) -> MemberInfo {
-            MemberInfo { name, checks: &[] }
+            MemberInfo { name, required: false, checks: &[] }
         }
         static MEMBERS: [MemberInfo; 4] =
             [member("__type"), member("code"), member("message"), member("Message")];

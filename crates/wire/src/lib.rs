@@ -16,9 +16,13 @@ pub mod events;
 pub mod json;
 pub mod operation;
 pub mod pattern;
+pub mod rest;
+#[cfg(feature = "test-support")]
+pub mod sample;
 mod shape;
 pub mod sigv4;
 pub mod time;
+pub mod uri;
 pub mod value;
 
 pub use check::{Check, MemberInfo, Missing};

@@ -9,12 +9,16 @@
 
 mod compile;
 mod run;
+#[cfg(feature = "test-support")]
+mod sample;
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
 pub use compile::PatternError;
 use compile::Program;
+#[cfg(feature = "test-support")]
+pub(crate) use sample::sample;
 
 /// Whether the whole of `text` matches the Java regular expression `java`.
 ///

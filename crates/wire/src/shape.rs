@@ -31,7 +31,11 @@ macro_rules! shape {
             impl $crate::hidden::Structure for $Name {
                 const NAME: &'static str = stringify!($Name);
                 const MEMBERS: &'static [$crate::hidden::MemberInfo] = &[
-                    $($crate::hidden::MemberInfo { name: $wire, checks: &[$($($check),*)?] }),*
+                    $($crate::hidden::MemberInfo {
+                        name: $wire,
+                        required: <$type as $crate::hidden::Member>::REQUIRED,
+                        checks: &[$($($check),*)?],
+                    }),*
                 ];
 
                 fn present(&self) -> usize {

@@ -21,7 +21,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::ServiceError;
+use crate::{ServiceError, uri};
 
 pub use canonical::canonical_request;
 
@@ -89,7 +89,7 @@ impl Claim {
     /// The services' errors for a missing, doubled or incomplete one (streams reference A4, 9-12).
     pub fn of(parts: &Parts) -> Result<Claim, ServiceError> {
         let header = parts.headers.get(http::header::AUTHORIZATION);
-        let query = canonical::query_pairs(parts.uri.query().unwrap_or_default());
+        let query = uri::query_pairs(parts.uri.query().unwrap_or_default());
         let in_query = query.iter().any(|(name, _)| name == "X-Amz-Algorithm");
         match (header, in_query) {
             (Some(_), true) => Err(error(
@@ -256,8 +256,8 @@ fn of_header(value: &str, headers: &HeaderMap) -> Result<Claim, ServiceError> {
             format!("{faults}Authorization={value}"),
         ));
     };
-    check_algorithm(value.split_ascii_whitespace().next().unwrap_or_default())?;
     let (access_key_id, scope) = split_credential(&credential)?;
+    check_algorithm(value.split_ascii_whitespace().next().unwrap_or_default())?;
     checked(Claim {
         form: Form::Header,
         access_key_id,
@@ -292,8 +292,8 @@ fn of_query(query: &[(String, String)]) -> Result<Claim, ServiceError> {
         faults.push_str("Re-examine the query-string parameters.");
         return Err(error("IncompleteSignatureException", faults));
     };
-    check_algorithm(&algorithm)?;
     let (access_key_id, scope) = split_credential(&credential)?;
+    check_algorithm(&algorithm)?;
     checked(Claim {
         form: Form::Query,
         access_key_id,

@@ -139,11 +139,43 @@ fn the_front_door_says_what_is_missing() {
         ),
         (
             "/",
-            vec![("authorization", "AWS4 Credential=A/b, SignedHeaders=host, Signature=0"), date],
+            vec![
+                (
+                    "authorization",
+                    "AWS4-HMAC-SHA256 Credential=A/b, SignedHeaders=host, Signature=0",
+                ),
+                date,
+            ],
             "IncompleteSignatureException",
             "Credential must have exactly 5 slash-delimited elements, e.g. \
              keyid/date/region/service/term, got 'A/b'"
                 .into(),
+        ),
+        (
+            "/",
+            vec![("authorization", "Bearer abc"), date],
+            "MissingAuthenticationTokenException",
+            "Missing Authentication Token".into(),
+        ),
+        (
+            "/",
+            vec![("authorization", &auth.replace("HMAC-SHA256", "ECDSA-P256-SHA256")), date],
+            "IncompleteSignatureException",
+            "Unsupported AWS 'algorithm': 'AWS4-ECDSA-P256-SHA256'.".into(),
+        ),
+        (
+            "/",
+            vec![("authorization", auth), ("x-amz-date", "20150831T000000Z")],
+            "InvalidSignatureException",
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from \
+             HTTP: '20150830' != '20150831', from '20150831T000000Z'."
+                .into(),
+        ),
+        (
+            "/",
+            vec![("authorization", &auth.replace("=host", "=date")), date],
+            "InvalidSignatureException",
+            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".into(),
         ),
     ] {
         let error = Claim::of(&request(uri, &headers)).unwrap_err();

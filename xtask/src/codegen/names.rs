@@ -2,7 +2,11 @@
 
 /// `StreamARN` to `stream_arn`, `MaxRecordSizeInKiB` to `max_record_size_in_kib`.
 pub(super) fn snake(name: &str) -> String {
-    let name = name.replace("MiB", "Mib").replace("KiB", "Kib").replace("ARNs", "Arns");
+    let name = name
+        .replace("MiB", "Mib")
+        .replace("KiB", "Kib")
+        .replace("MBs", "Mbs")
+        .replace("ARNs", "Arns");
     let name = name.replace("IDs", "Ids").replace("CIDRs", "Cidrs").replace("VPCs", "Vpcs");
     let chars: Vec<char> = name.chars().collect();
     let mut out = String::new();

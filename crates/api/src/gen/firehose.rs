@@ -41,7 +41,7 @@ errors! {
 shape! {
     pub struct AmazonOpenSearchServerlessBufferingHints {
         interval_in_seconds: Option<i32> = "IntervalInSeconds" [range(0, 900)],
-        size_in_m_bs: Option<i32> = "SizeInMBs" [range(1, 100)],
+        size_in_mbs: Option<i32> = "SizeInMBs" [range(1, 100)],
     }
 }
 
@@ -104,7 +104,7 @@ enumeration! {
 shape! {
     pub struct AmazonopensearchserviceBufferingHints {
         interval_in_seconds: Option<i32> = "IntervalInSeconds" [range(0, 900)],
-        size_in_m_bs: Option<i32> = "SizeInMBs" [range(1, 100)],
+        size_in_mbs: Option<i32> = "SizeInMBs" [range(1, 100)],
     }
 }
 
@@ -195,7 +195,7 @@ shape! {
 
 shape! {
     pub struct BufferingHints {
-        size_in_m_bs: Option<i32> = "SizeInMBs" [range(1, 128)],
+        size_in_mbs: Option<i32> = "SizeInMBs" [range(1, 128)],
         interval_in_seconds: Option<i32> = "IntervalInSeconds" [range(0, 900)],
     }
 }
@@ -521,13 +521,13 @@ shape! {
 
 shape! {
     pub struct DirectPutSourceConfiguration {
-        throughput_hint_in_m_bs: i32 = "ThroughputHintInMBs" [range(1, 100)],
+        throughput_hint_in_mbs: i32 = "ThroughputHintInMBs" [range(1, 100)],
     }
 }
 
 shape! {
     pub struct DirectPutSourceDescription {
-        throughput_hint_in_m_bs: Option<i32> = "ThroughputHintInMBs" [range(1, 100)],
+        throughput_hint_in_mbs: Option<i32> = "ThroughputHintInMBs" [range(1, 100)],
     }
 }
 
@@ -547,7 +547,7 @@ shape! {
 shape! {
     pub struct ElasticsearchBufferingHints {
         interval_in_seconds: Option<i32> = "IntervalInSeconds" [range(0, 900)],
-        size_in_m_bs: Option<i32> = "SizeInMBs" [range(1, 100)],
+        size_in_mbs: Option<i32> = "SizeInMBs" [range(1, 100)],
     }
 }
 
@@ -718,7 +718,7 @@ shape! {
 
 shape! {
     pub struct HttpEndpointBufferingHints {
-        size_in_m_bs: Option<i32> = "SizeInMBs" [range(1, 64)],
+        size_in_mbs: Option<i32> = "SizeInMBs" [range(1, 64)],
         interval_in_seconds: Option<i32> = "IntervalInSeconds" [range(0, 900)],
     }
 }
@@ -1313,7 +1313,7 @@ enumeration! {
 
 shape! {
     pub struct SnowflakeBufferingHints {
-        size_in_m_bs: Option<i32> = "SizeInMBs" [range(1, 128)],
+        size_in_mbs: Option<i32> = "SizeInMBs" [range(1, 128)],
         interval_in_seconds: Option<i32> = "IntervalInSeconds" [range(0, 900)],
     }
 }
@@ -1436,7 +1436,7 @@ shape! {
 shape! {
     pub struct SplunkBufferingHints {
         interval_in_seconds: Option<i32> = "IntervalInSeconds" [range(0, 60)],
-        size_in_m_bs: Option<i32> = "SizeInMBs" [range(1, 5)],
+        size_in_mbs: Option<i32> = "SizeInMBs" [range(1, 5)],
     }
 }
 

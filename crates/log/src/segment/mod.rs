@@ -23,7 +23,7 @@ use crate::lru::Lru;
 use crate::options::Options;
 use crate::store::LogId;
 
-pub(crate) use footer::{Block, Run};
+pub(crate) use footer::{Block, Run, SEGMENT_HEADER_LEN, TRAILER_LEN, Trailer};
 pub(crate) use reader::ChunkReader;
 pub(crate) use writer::SegmentWriter;
 

@@ -68,6 +68,7 @@ impl WalFiles {
                 }
                 Some(seq) => files.retire(seq)?,
                 None if name.ends_with(".spare") && files.fits(&path) => files.spare.push(path),
+                None if name.ends_with(".damaged") => {}
                 None => files.disk.remove(Path::new(&path))?,
             }
         }

@@ -16,7 +16,9 @@ use millstream_env::{Disk, File, OpenMode};
 use super::{WAL_DIR, WalPosition, live_seq_of, wal_path};
 use crate::chunk::ChunkHeader;
 use crate::damage::{Damage, FileError, Wrong};
-use crate::frame::{FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, Incarnation, check_body};
+use crate::frame::{
+    FRAME_HEADER_LEN, FRAME_MAGIC, FrameCheck, FrameHeader, Incarnation, check_body, unchecked_body,
+};
 
 /// One valid frame.
 pub(crate) struct Scanned {
@@ -52,6 +54,7 @@ pub(crate) fn scan(
     incarnation: &Incarnation,
     start: WalPosition,
     next_lsn: u64,
+    check: FrameCheck,
     mut visit: impl FnMut(Scanned),
 ) -> Result<ScanEnd, FileError> {
     let mut files = open_files(disk, start)?;
@@ -60,7 +63,7 @@ pub(crate) fn scan(
     let mut offset = start.offset;
     while at < files.len() {
         let file = &mut files[at];
-        match read_frame(file, incarnation, offset, &end)? {
+        match read_frame(file, incarnation, offset, &end, check)? {
             Ok((header, chunks)) => {
                 offset += header.frame_len();
                 end.next_lsn += 1;
@@ -148,6 +151,7 @@ fn read_frame(
     incarnation: &Incarnation,
     offset: u64,
     so_far: &ScanEnd,
+    check: FrameCheck,
 ) -> Result<Result<Frame, Wrong>, FileError> {
     let header = match read_header(file, incarnation, offset)? {
         Ok(header) => header,
@@ -164,6 +168,7 @@ fn read_frame(
     let body = Bytes::copy_from_slice(body);
     Ok(match check_body(&header, &body) {
         Ok(chunks) => Ok((header, chunks)),
+        Err(_) if check == FrameCheck::HeaderOnly => Ok((header, unchecked_body(&body))),
         Err((_, wrong)) => Err(wrong),
     })
 }

@@ -52,7 +52,9 @@ pub(crate) enum Certainty {
 
 #[derive(Default)]
 pub(crate) struct LogModel {
-    pub(crate) created: Certainty,
+    /// When creating it was asked for, and when it was acknowledged.
+    asked_for: Option<Tick>,
+    created: Option<Tick>,
     pub(crate) deleted: Certainty,
     pub(crate) sealed: Certainty,
     sealed_at: Option<Tail>,
@@ -81,6 +83,20 @@ impl LogOracle {
 
     pub(crate) fn log(&mut self, log: LogId) -> &mut LogModel {
         self.logs.entry(log).or_default()
+    }
+
+    pub(crate) fn create_asked(&mut self, log: LogId) {
+        let now = self.now();
+        self.log(log).asked_for.get_or_insert(now);
+    }
+
+    pub(crate) fn created(&mut self, log: LogId) {
+        let now = self.now();
+        self.log(log).created.get_or_insert(now);
+    }
+
+    pub(crate) fn began(&self, batch: u32) -> Tick {
+        self.batches[batch as usize].began
     }
 
     pub(crate) fn ids(&self) -> Vec<LogId> {
@@ -406,11 +422,12 @@ impl LogModel {
     }
 
     pub(crate) fn may_exist(&self) -> bool {
-        self.created != Certainty::No && self.deleted != Certainty::Yes
+        self.asked_for.is_some() && self.deleted != Certainty::Yes
     }
 
-    pub(crate) fn must_exist(&self) -> bool {
-        self.created == Certainty::Yes && self.deleted == Certainty::No
+    /// For a call that was made at `asked` and is over now.
+    pub(crate) fn must_exist(&self, asked: Tick) -> bool {
+        self.created.is_some_and(|at| at < asked) && self.deleted == Certainty::No
     }
 }
 

@@ -39,6 +39,11 @@ impl<'a> JsonDecoder<'a> {
         Ok(self.frames.missing)
     }
 
+    /// Containers that are open.
+    pub(crate) fn depth(&self) -> usize {
+        self.frames.depth()
+    }
+
     pub(super) fn skip_all(mut self) -> Result<Missing> {
         self.skip_value(0)?;
         self.finish()

@@ -95,7 +95,7 @@ impl Class {
 
 /// A pattern as a tree.
 #[derive(Clone, Debug)]
-enum Node {
+pub(super) enum Node {
     Set(Set),
     Start,
     End,
@@ -106,10 +106,14 @@ enum Node {
 }
 
 pub(super) fn compile(pattern: &str) -> Result<Program, PatternError> {
+    let too_long = PatternError { pattern: pattern.to_owned(), at: 0 };
+    assemble(&parse(pattern)?).ok_or(too_long)
+}
+
+pub(super) fn parse(pattern: &str) -> Result<Node, PatternError> {
     let mut parser = Parser { chars: pattern.chars().collect(), at: 0 };
     let node = parser.choice().and_then(|node| parser.at_end().then_some(node));
-    let program = node.and_then(|node| assemble(&node));
-    program.ok_or(PatternError { pattern: pattern.to_owned(), at: parser.at })
+    node.ok_or(PatternError { pattern: pattern.to_owned(), at: parser.at })
 }
 
 fn assemble(node: &Node) -> Option<Program> {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use http::request::Parts;
 
 use super::{Claim, Form};
+use crate::uri::{encode, query_pairs};
 
 /// The canonical request: method, path, query, signed headers, their names, and the body's hash.
 ///
@@ -26,18 +27,6 @@ pub fn canonical_request(parts: &Parts, claim: &Claim, payload_hash: &str) -> St
     }
     let _ = write!(out, "\n{}\n{payload_hash}", claim.signed_headers.join(";"));
     out
-}
-
-/// The names and values of a query, decoded.
-pub(super) fn query_pairs(query: &str) -> Vec<(String, String)> {
-    query
-        .split('&')
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            (decode(name), decode(value))
-        })
-        .collect()
 }
 
 fn write_query(out: &mut String, query: &str, form: Form) {
@@ -89,37 +78,4 @@ fn canonical_path(path: &str) -> Cow<'_, str> {
     }
     let slash = if path.ends_with('/') && !kept.is_empty() { "/" } else { "" };
     Cow::Owned(encode(&format!("/{}{slash}", kept.join("/")), "/"))
-}
-
-/// Percent-encodes all but unreserved characters and those of `keep`.
-fn encode(text: &str, keep: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric()
-            || b"-_.~".contains(&byte)
-            || keep.as_bytes().contains(&byte)
-        {
-            out.push(byte as char);
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
-/// Undoes percent-encoding; what isn't an encoding stays as it is.
-fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let code = bytes
-            .get(at + 1..at + 3)
-            .filter(|d| bytes[at] == b'%' && d.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|d| std::str::from_utf8(d).ok())
-            .and_then(|d| u8::from_str_radix(d, 16).ok());
-        out.push(code.unwrap_or(bytes[at]));
-        at += if code.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }

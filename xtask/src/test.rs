@@ -1,0 +1,84 @@
+//! `cargo xtask test`: everything a newcomer needs to know that the tree is sound.
+//!
+//! Steps run from the quick to the slow, each with its time; peers install beside the first build.
+//! The tests' own output, closing lines included, goes to the terminal untouched.
+
+use std::thread;
+
+use anyhow::{Result, anyhow};
+use clap::ValueEnum;
+
+use crate::peers::Peers;
+use crate::{run, tidy};
+
+/// Set up what the tests need, then run all checks and tests
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Steps, in this order: fmt, tidy, clippy, test.
+
+Real clients (boto3, the AWS CLI, the JavaScript SDK) are installed into .peers at
+pinned versions. One that can't be installed is a visible skip, and a failure when CI=true.
+
+Examples:
+  cargo xtask test              all of it
+  cargo xtask test fmt tidy     only these steps
+  CI=true cargo xtask test      as the build server does it")]
+pub struct Args {
+    /// Only these steps
+    #[arg(value_name = "STEP")]
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// rustfmt has nothing to change
+    Fmt,
+    /// Floors, circles, headers, licences, links, generated files
+    Tidy,
+    /// clippy has nothing to say
+    Clippy,
+    /// All tests of all crates, with real clients
+    Test,
+}
+
+impl Args {
+    /// Runs the steps; the first that fails ends the run.
+    pub fn run(self) -> Result<()> {
+        let wants = |step| self.steps.is_empty() || self.steps.contains(&step);
+        let begin = std::time::Instant::now();
+        // Downloads wait for the network while the compiler has the cores.
+        let peers = wants(Step::Test).then(|| thread::spawn(Peers::install));
+        if wants(Step::Fmt) {
+            run::step("fmt", || run::run(&mut run::cargo(["fmt", "--all", "--check"])))?;
+        }
+        if wants(Step::Tidy) {
+            run::step("tidy", tidy::run)?;
+        }
+        if wants(Step::Clippy) {
+            run::step("clippy", clippy)?;
+        }
+        if let Some(peers) = peers {
+            let build = ["test", "--workspace", "--locked", "--no-run", "--quiet"];
+            run::step("build", || run::run(&mut run::cargo(build)))?;
+            let binary = ["build", "--package", "millstream", "--locked", "--quiet"];
+            run::step("build the server", || run::run(&mut run::cargo(binary)))?;
+            let peers = run::step("peers", || {
+                let peers = peers.join().map_err(|_| anyhow!("the installation panicked"))?;
+                peers.report().map(|()| peers)
+            })?;
+            run::step("test", || test(&peers))?;
+        }
+        println!("    all steps: done in {}", run::seconds(begin.elapsed()));
+        Ok(())
+    }
+}
+
+fn clippy() -> Result<()> {
+    let args = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--"];
+    run::run(run::cargo(args).args(["-D", "warnings"]))
+}
+
+fn test(peers: &Peers) -> Result<()> {
+    let mut command = run::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
+    command.env("MILLSTREAM_BIN", run::target_dir().join("debug/millstream"));
+    run::run(command.envs(peers.vars()))
+}
