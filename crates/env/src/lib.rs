@@ -9,6 +9,7 @@
 
 pub mod disk;
 mod real;
+pub mod sim;
 pub mod tasks;
 
 use std::future::Future;

@@ -1,1 +1,26 @@
 //! The node: listener, request pipeline, adapters, configuration, composition root, shutdown.
+//!
+//! ```text
+//! listener   accept, HTTP/1.1 or 2, limits
+//! pipeline   identify -> route -> read body -> authenticate -> decode -> validate -> authorise
+//!            -> dispatch -> respond        (one function, read it from top to bottom)
+//! services   the only place where AWS's shapes and the engines meet
+//! node       opens stores, starts engines, listens, ends in order
+//! ```
+
+pub mod auth;
+pub mod body;
+pub mod config;
+pub mod data_dir;
+pub mod front_door;
+pub mod ids;
+pub mod listener;
+pub mod logging;
+pub mod metrics;
+pub mod node;
+pub mod pipeline;
+pub mod services;
+pub mod stores;
+
+pub use config::{Config, ConfigError, Override};
+pub use node::{Node, RunningNode, StartError};

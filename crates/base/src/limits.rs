@@ -1,0 +1,89 @@
+//! Every quota of the product, each with its source.
+//!
+//! "Model" is AWS's service model of API version 2013-12-02 (botocore 1.44.5), "guide" the
+//! developer guide and API reference (read 2026).
+
+use std::time::Duration;
+
+// Records.
+
+/// Most bytes of one record (data before base64, plus the partition key's UTF-8 bytes) in a stream
+/// that was not told otherwise. Source: guide, "Quotas and limits"; model, MaxRecordSizeInKiB.
+pub const RECORD_KIB_DEFAULT: u32 = 1024;
+/// Bounds of a stream's MaxRecordSizeInKiB. Source: model.
+pub const RECORD_KIB_MIN: u32 = 1024;
+pub const RECORD_KIB_MAX: u32 = 10_240;
+/// Most bytes of one PutRecords call, partition keys included. Source: model, PutRecords.
+pub const PUT_RECORDS_BYTES_MAX: usize = 10 << 20;
+/// Most records of one PutRecords call. Source: model.
+pub const PUT_RECORDS_COUNT_MAX: usize = 500;
+/// Most Unicode characters of a partition key. Source: model, PartitionKey.
+pub const PARTITION_KEY_CHARS_MAX: usize = 256;
+
+// Reading.
+
+/// Most records of one GetRecords answer, and the default. Source: model, GetRecords Limit.
+pub const GET_RECORDS_COUNT_MAX: usize = 10_000;
+/// Most bytes of one GetRecords answer; a first record is returned whatever its size.
+/// Source: model, GetRecords.
+pub const GET_RECORDS_BYTES_MAX: usize = 10 << 20;
+/// How long a shard iterator can be used. Source: model, GetShardIterator.
+pub const ITERATOR_LIFE: Duration = Duration::from_secs(300);
+/// Most characters of a shard iterator. Source: model, ShardIterator.
+pub const ITERATOR_CHARS_MAX: usize = 512;
+
+// Retention.
+
+/// Source: model, Increase/DecreaseStreamRetentionPeriod.
+pub const RETENTION_HOURS_MIN: u32 = 24;
+pub const RETENTION_HOURS_MAX: u32 = 8760;
+
+// Lists.
+
+/// How long a list's NextToken can be used. Source: model, ListShards.
+pub const NEXT_TOKEN_LIFE: Duration = Duration::from_secs(300);
+/// Shards on one page of ListShards: default and most. Source: model, ListShards MaxResults.
+pub const LIST_SHARDS_PAGE_MAX: usize = 1000;
+/// Shards in one DescribeStream answer: default and most. Source: model, DescribeStream Limit.
+pub const DESCRIBE_STREAM_PAGE_MAX: usize = 100;
+/// Streams on one page of ListStreams: default and most. Source: model, ListStreams Limit.
+pub const LIST_STREAMS_PAGE_MAX: usize = 100;
+/// Tags on one page of ListTagsForStream. Source: model, Limit.
+pub const LIST_TAGS_PAGE_MAX: usize = 50;
+
+// Tags.
+
+/// Source: guide, "Tagging your streams".
+pub const TAGS_PER_RESOURCE_MAX: usize = 50;
+/// Source: model, TagKey and TagValue.
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
+
+// Streams and shards.
+
+/// Shards of a new stream that names no count. Source: guide, on-demand mode.
+pub const SHARD_COUNT_DEFAULT: u32 = 4;
+/// Most shards of one stream. Source: model, UpdateShardCount.
+pub const SHARDS_PER_STREAM_MAX: u32 = 10_000;
+/// Shards of provisioned streams per account and region. Source: guide, "Quotas and limits", the
+/// largest regions.
+pub const SHARDS_PER_ACCOUNT_DEFAULT: u32 = 20_000;
+/// On-demand streams per account and region. Source: guide, "Quotas and limits".
+pub const ON_DEMAND_STREAMS_DEFAULT: u32 = 50;
+/// Streams of an account that can be CREATING or DELETING at once. Source: model, CreateStream,
+/// and the service's own sentence, which counts both.
+pub const STREAMS_CHANGING_MAX: u32 = 5;
+/// Fan-out consumers of a stream. Source: model, RegisterStreamConsumer.
+pub const CONSUMERS_PER_STREAM_MAX: u32 = 20;
+/// Channels of an account: two per stream, one of each kind. Source: guide, channels.
+pub const CHANNELS_PER_STREAM_MAX: u32 = 2;
+/// Most MiB/s of warm throughput. Source: model, UpdateStreamWarmThroughput.
+pub const WARM_THROUGHPUT_MIBPS_MAX: u32 = 10_240;
+
+// Throughput of one shard.
+
+/// Source: guide, "Quotas and limits".
+pub const SHARD_WRITE_RECORDS_PER_SECOND: u32 = 1000;
+pub const SHARD_WRITE_BYTES_PER_SECOND: u32 = 1 << 20;
+pub const SHARD_READ_BYTES_PER_SECOND: u32 = 2 << 20;
+pub const SHARD_READ_CALLS_PER_SECOND: u32 = 5;

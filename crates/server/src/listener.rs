@@ -1,0 +1,226 @@
+//! Sockets: accepts connections, tells HTTP/1.1 from HTTP/2, and ends everything in order.
+//!
+//! One plain port speaks HTTP/1.1 and HTTP/2 with prior knowledge; the first bytes decide. Every
+//! wait on a client has a limit: for its first bytes and its request heads, for taking the bytes
+//! of an answer, and (in the pipeline) for its bodies. When the node drains, connections finish
+//! what they are answering and take no more; when the drain time is over they are cut.
+//!
+//! A TLS acceptor belongs between [`accept`] and [`Connection::serve`], which takes any byte stream.
+
+mod stream;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use millstream_env::Env;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::config::Limits;
+use crate::pipeline::Pipeline;
+use stream::ClientStream;
+
+/// Bytes of request bodies a client may send ahead on one HTTP/2 stream.
+const HTTP2_STREAM_WINDOW: u32 = 2 << 20;
+/// The same for all streams of one connection together.
+const HTTP2_CONNECTION_WINDOW: u32 = 8 << 20;
+/// Largest HTTP/2 frame taken: fewer, larger frames for bodies of half a megabyte.
+const HTTP2_FRAME_MAX: u32 = 256 << 10;
+/// Answer bytes kept per HTTP/2 stream before the pipeline has to wait.
+const HTTP2_SEND_BUFFER_MAX: usize = 1 << 20;
+/// How often a silent HTTP/2 connection is asked whether it is still there.
+const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(60);
+const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What connections are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Serving,
+    /// Finish what is being answered, take nothing new.
+    Draining,
+    /// Close at once.
+    Closing,
+}
+
+/// A bound socket, not yet accepting.
+pub struct Listener {
+    socket: TcpListener,
+    addr: SocketAddr,
+}
+
+/// All that connections share; also how many there are.
+pub struct Connections {
+    env: Env,
+    limits: Limits,
+    pipeline: Arc<Pipeline>,
+    phase: watch::Receiver<Phase>,
+    permits: Arc<Semaphore>,
+}
+
+impl Listener {
+    /// # Errors
+    /// The address is taken or not ours.
+    pub async fn bind(addr: SocketAddr) -> io::Result<Listener> {
+        let socket = TcpListener::bind(addr).await?;
+        let addr = socket.local_addr()?;
+        Ok(Listener { socket, addr })
+    }
+
+    /// The address with the port that was really taken.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Accepts until the phase is no longer [`Phase::Serving`]; the socket is closed on return.
+    pub async fn run(self, connections: Arc<Connections>) {
+        let mut phase = connections.phase.clone();
+        loop {
+            tokio::select! {
+                accepted = accept(&self.socket, &connections.permits) => match accepted {
+                    Ok((stream, permit)) => connections.clone().serve(stream, permit),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                () = reached(&mut phase, Phase::Draining) => return,
+            }
+        }
+    }
+}
+
+impl Connections {
+    pub fn new(
+        env: Env,
+        limits: Limits,
+        pipeline: Arc<Pipeline>,
+        phase: watch::Receiver<Phase>,
+    ) -> Arc<Connections> {
+        let permits = Arc::new(Semaphore::new(limits.connections_max));
+        Arc::new(Connections { env, limits, pipeline, phase, permits })
+    }
+
+    /// Connections open now.
+    pub fn open(&self) -> usize {
+        self.limits.connections_max - self.permits.available_permits()
+    }
+
+    /// Waits until no connection is open.
+    pub async fn all_closed(&self) {
+        let all = u32::try_from(self.limits.connections_max).unwrap_or(u32::MAX);
+        let _all = self.permits.acquire_many(all).await;
+    }
+
+    fn serve(self: Arc<Self>, stream: TcpStream, permit: OwnedSemaphorePermit) {
+        let env = self.env.clone();
+        env.spawn("connection", async move {
+            let _permit = permit;
+            let mut phase = self.phase.clone();
+            let connection = Connection { shared: &self };
+            tokio::select! {
+                result = connection.serve(stream) => if let Err(error) = result {
+                    tracing::debug!(%error, "a connection ended early");
+                },
+                () = reached(&mut phase, Phase::Closing) => {}
+            }
+        });
+    }
+}
+
+/// Waits for `phase` or a later one; a node that is gone is past them all.
+async fn reached(now: &mut watch::Receiver<Phase>, phase: Phase) {
+    let _ = now.wait_for(|now| *now >= phase).await;
+}
+
+/// The next connection. Beyond the limit one waits here, the others in the system's queue.
+async fn accept(
+    socket: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let (stream, _) = socket.accept().await?;
+    stream.set_nodelay(true)?;
+    let permit =
+        permits.clone().acquire_owned().await.expect("the connections' semaphore is never closed");
+    Ok((stream, permit))
+}
+
+struct Connection<'a> {
+    shared: &'a Connections,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+impl Connection<'_> {
+    async fn serve(&self, stream: TcpStream) -> Result<(), Failure> {
+        let limits = &self.shared.limits;
+        let mut stream = ClientStream::new(stream, limits.write_stall_time.0);
+        let first = stream.read_preface();
+        match tokio::time::timeout(limits.header_read_time.0, first).await?? {
+            stream::Protocol::None => Ok(()),
+            stream::Protocol::Http1 => self.http1(stream).await,
+            stream::Protocol::Http2 => self.http2(stream).await,
+        }
+    }
+
+    async fn http1(&self, stream: ClientStream<TcpStream>) -> Result<(), Failure> {
+        let limits = &self.shared.limits;
+        let service = service_fn(|request: http::Request<Incoming>| {
+            let pipeline = self.shared.pipeline.clone();
+            async move { Ok::<_, std::convert::Infallible>(pipeline.answer(request).await) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_read_time.0)
+            .max_headers(limits.header_count_max)
+            .max_buf_size(limits.header_bytes_max.as_usize().max(HTTP1_BUFFER_MIN))
+            .max_header_size(limits.header_bytes_max.as_usize())
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let mut phase = self.shared.phase.clone();
+        tokio::select! {
+            result = connection.as_mut() => return Ok(result?),
+            () = reached(&mut phase, Phase::Draining) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        Ok(connection.await?)
+    }
+
+    async fn http2(&self, stream: ClientStream<TcpStream>) -> Result<(), Failure> {
+        let limits = &self.shared.limits;
+        let pipeline = self.shared.pipeline.clone();
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let pipeline = pipeline.clone();
+            async move { Ok::<_, std::convert::Infallible>(pipeline.answer(request).await) }
+        });
+        let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+            .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+            .max_frame_size(HTTP2_FRAME_MAX)
+            .max_send_buf_size(HTTP2_SEND_BUFFER_MAX)
+            .max_concurrent_streams(limits.http2_streams_max)
+            .max_header_list_size(limits.header_bytes_max.as_usize().min(1 << 30) as u32)
+            .keep_alive_interval(HTTP2_PING_INTERVAL)
+            .keep_alive_timeout(HTTP2_PING_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let mut phase = self.shared.phase.clone();
+        tokio::select! {
+            result = connection.as_mut() => return Ok(result?),
+            () = reached(&mut phase, Phase::Draining) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        Ok(connection.await?)
+    }
+}
+
+/// Read buffer of an HTTP/1.1 connection: large reads keep bodies of half a megabyte cheap.
+const HTTP1_BUFFER_MIN: usize = 256 << 10;

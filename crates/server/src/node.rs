@@ -1,0 +1,292 @@
+//! The composition root: opens the stores, starts the engine, listens, and ends all of it in order.
+//!
+//! Start: data directory, log and tables, engine, listeners, ready. End: not ready, stop accepting,
+//! let running requests finish within the drain time, stop the engine, close the stores.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use millstream_api::kinesis::Op;
+use millstream_env::{Env, Task};
+use millstream_streams::Streams;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::auth::Authenticator;
+use crate::body::BodyReader;
+use crate::config::Config;
+use crate::ids::RequestIds;
+use crate::listener::{Connections, Listener, Phase};
+use crate::metrics::{LogFigures, Metrics, StreamFigures};
+use crate::pipeline::Pipeline;
+use crate::services::kinesis::DataStreams;
+use crate::stores::{Stores, StoresError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Stores(#[from] StoresError),
+    #[error("can't listen on {addr}: {source}")]
+    Listen { addr: SocketAddr, source: std::io::Error },
+    #[error("can't make a temporary directory: {0}")]
+    Temporary(std::io::Error),
+    #[error("data streams: {0}")]
+    Streams(#[from] millstream_streams::Error),
+    #[error(transparent)]
+    Name(#[from] millstream_base::NameError),
+}
+
+/// A node that does not run yet.
+pub struct Node;
+
+/// A node that answers. Dropping it without [`RunningNode::shutdown`] is like a crash: nothing
+/// acknowledged is lost, and the next start reads it back.
+pub struct RunningNode {
+    env: Env,
+    addrs: Vec<SocketAddr>,
+    data_dir: PathBuf,
+    temporary: Option<TemporaryDir>,
+    drain_time: Duration,
+    pipeline: Arc<Pipeline>,
+    connections: Arc<Connections>,
+    phase: watch::Sender<Phase>,
+    listeners: Vec<Task>,
+    streams: Streams,
+    stores: Stores,
+    started_in: Duration,
+}
+
+impl Node {
+    /// Starts a node; it answers when this returns. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]: the directory is in use, of another format or damaged, or an address is
+    /// taken. Nothing runs then.
+    pub async fn start(config: Config) -> Result<RunningNode, StartError> {
+        let started = Instant::now();
+        let temporary = match config.server.ephemeral {
+            true => Some(TemporaryDir::make().map_err(StartError::Temporary)?),
+            false => None,
+        };
+        let data_dir = match &temporary {
+            Some(dir) => dir.0.clone(),
+            None => config.server.data_dir.clone(),
+        };
+        let env = Env::real(&data_dir);
+        // Before anything is touched on disk: an address that is taken is the likeliest mistake.
+        let mut listeners = Vec::new();
+        for addr in &config.server.listen {
+            let bound = Listener::bind(*addr).await;
+            listeners.push(bound.map_err(|source| StartError::Listen { addr: *addr, source })?);
+        }
+        let stores = Stores::open(&env, &data_dir, config.log_options()).await?;
+        let streams = Streams::new(
+            env.clone(),
+            Arc::new(stores.log.clone()),
+            stores.meta.clone(),
+            config.streams_options(),
+        )
+        .await?;
+        let pipeline = Arc::new(pipeline(&env, &config, &streams, &stores)?);
+        let (phase, watched) = watch::channel(Phase::Serving);
+        let connections =
+            Connections::new(env.clone(), config.limits.clone(), pipeline.clone(), watched);
+        let addrs = listeners.iter().map(Listener::addr).collect();
+        let listeners = listeners
+            .into_iter()
+            .map(|listener| env.spawn("listener", listener.run(connections.clone())))
+            .collect();
+        pipeline.ready.store(true, Ordering::Relaxed);
+        let node = RunningNode {
+            env,
+            addrs,
+            data_dir,
+            temporary,
+            drain_time: config.server.drain_time.0,
+            pipeline,
+            connections,
+            phase,
+            listeners,
+            streams,
+            stores,
+            started_in: started.elapsed(),
+        };
+        node.announce();
+        Ok(node)
+    }
+}
+
+/// The way of every request, with all it needs.
+fn pipeline(
+    env: &Env,
+    config: &Config,
+    streams: &Streams,
+    stores: &Stores,
+) -> Result<Pipeline, StartError> {
+    let metrics = Arc::new(Metrics::new(Op::ALL.iter().map(|op| op.name()).collect()));
+    metrics.add(LogFigures(stores.log.clone()));
+    metrics.add(StreamFigures(streams.clone()));
+    Ok(Pipeline {
+        env: env.clone(),
+        ids: RequestIds::new(env),
+        bodies: BodyReader::new(&config.limits),
+        authenticator: Authenticator::new(&config.server, &config.auth)?,
+        kinesis: DataStreams::new(streams.clone()),
+        metrics,
+        slow_request_time: config.logging.slow_request_time.0,
+        ready: AtomicBool::new(false),
+    })
+}
+
+impl RunningNode {
+    /// The first address that the node listens on, with its real port.
+    pub fn addr(&self) -> SocketAddr {
+        self.addrs[0]
+    }
+
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs
+    }
+
+    /// `http://127.0.0.1:4567`, of the first address; one that means "everywhere" is shown as the
+    /// loopback address, which can be called.
+    pub fn endpoint(&self) -> String {
+        let mut addr = self.addr();
+        if addr.ip().is_unspecified() {
+            addr.set_ip(match addr {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("http://{addr}")
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Whether everything is thrown away at the end.
+    pub fn is_ephemeral(&self) -> bool {
+        self.temporary.is_some()
+    }
+
+    /// One line about what the start found in the data directory.
+    pub fn recovery(&self) -> String {
+        match self.stores.recovery.created {
+            true => "new data directory".to_owned(),
+            false => self.stores.recovery.to_string(),
+        }
+    }
+
+    /// The way of requests, for callers without a socket: tests, fuzzers, the console.
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.pipeline
+    }
+
+    /// Connections open now.
+    pub fn open_connections(&self) -> usize {
+        self.connections.open()
+    }
+
+    fn announce(&self) {
+        let endpoint = self.endpoint();
+        let recovered = self.recovery();
+        let took_ms = self.started_in.as_millis() as u64;
+        let data_dir = self.data_dir.display();
+        if self.is_ephemeral() {
+            tracing::warn!(
+                %data_dir,
+                "ephemeral: all data is thrown away at exit, and nothing waits for the disk"
+            );
+        }
+        tracing::info!(endpoint, %data_dir, recovered, took_ms, "ready");
+    }
+
+    /// Ends the node in order; `true` if all requests could finish within the drain time.
+    ///
+    /// Everything acknowledged is on disk before, during and after this, however it ends.
+    pub async fn shutdown(mut self) -> bool {
+        self.pipeline.ready.store(false, Ordering::Relaxed);
+        let _ = self.phase.send(Phase::Draining);
+        for listener in self.listeners.drain(..) {
+            listener.join().await;
+        }
+        let drained = tokio::time::timeout(self.drain_time, self.connections.all_closed()).await;
+        if drained.is_err() {
+            let open = self.connections.open();
+            tracing::warn!(open, drain_time = ?self.drain_time, "connections are cut");
+        }
+        let _ = self.phase.send(Phase::Closing);
+        // Cut connections let go of their requests at once.
+        let _ = tokio::time::timeout(CLOSING_TIME, self.connections.all_closed()).await;
+        self.streams.shutdown().await;
+        self.stores.close().await;
+        if let Some(dir) = self.temporary.take() {
+            self.env.blocking(move || drop(dir)).await;
+        }
+        tracing::info!("stopped");
+        drained.is_ok()
+    }
+
+    /// Runs until SIGTERM or Ctrl-C, then ends in order. A second signal ends the process at once
+    /// with exit code 130.
+    ///
+    /// # Errors
+    /// The signals can't be listened for.
+    pub async fn run_until_signal(self) -> std::io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        let drain_time = self.drain_time;
+        tracing::info!(signal = name, ?drain_time, "stopping");
+        tokio::select! {
+            _ = self.shutdown() => Ok(()),
+            _ = async { tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} } } => {
+                tracing::warn!("stopped at the second signal; the next start recovers");
+                std::process::exit(EXIT_INTERRUPTED)
+            }
+        }
+    }
+}
+
+/// How long cut connections may take to let go.
+const CLOSING_TIME: Duration = Duration::from_secs(1);
+/// As shells report an end by SIGINT.
+const EXIT_INTERRUPTED: i32 = 130;
+
+/// A directory of this process's own, removed with all it holds when dropped.
+struct TemporaryDir(PathBuf);
+
+impl TemporaryDir {
+    fn make() -> std::io::Result<Self> {
+        let base = std::env::temp_dir();
+        for attempt in 0..TEMPORARY_ATTEMPTS {
+            let name = format!("millstream-{}-{attempt}", std::process::id());
+            let dir = base.join(name);
+            match std::fs::create_dir(&dir) {
+                Ok(()) => return Ok(TemporaryDir(dir)),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Err(std::io::Error::other("all names are taken"))
+    }
+}
+
+/// Names tried: as many nodes of one process can be ephemeral at once.
+const TEMPORARY_ATTEMPTS: u32 = 1000;
+
+impl Drop for TemporaryDir {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(dir = %self.0.display(), %error, "the temporary directory remains");
+        }
+    }
+}

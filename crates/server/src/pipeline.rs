@@ -1,0 +1,286 @@
+//! One request from head to answer; [`Pipeline::serve`] is the way, read it from top to bottom.
+//!
+//! Promises: every request gets exactly one answer, within bounds of memory and time; what went
+//! wrong is told in AWS's words and counted; nothing is logged at level info for requests that
+//! went well and fast.
+//!
+//! Knows no socket: the body may come from anywhere, so tests and fuzzers call it directly.
+
+mod answer;
+
+use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use millstream_api::kinesis;
+use millstream_env::Env;
+use millstream_wire::operation::Body as ReplyBody;
+use millstream_wire::{Codec, Reply, Rpc, ServiceError};
+use tokio::time::Instant;
+
+use crate::auth::Authenticator;
+use crate::body::{BodyError, BodyReader, Reading, RequestBody};
+use crate::front_door::{self, Refusal, Target};
+use crate::ids::{RequestId, RequestIds};
+use crate::metrics::{self, Metrics, Observation};
+use crate::services::kinesis::{Call, DataStreams};
+
+pub use answer::AnswerBody;
+
+/// Everything a request needs on its way.
+pub struct Pipeline {
+    pub(crate) env: Env,
+    pub(crate) ids: RequestIds,
+    pub(crate) bodies: BodyReader,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) kinesis: DataStreams,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) slow_request_time: Duration,
+    /// `/readyz` says yes: from the end of recovery to the beginning of the drain.
+    pub(crate) ready: AtomicBool,
+}
+
+/// What became known of a request on its way, for counting and logging.
+#[derive(Default)]
+struct Seen {
+    op: Option<kinesis::Op>,
+    request_bytes: u64,
+}
+
+impl Pipeline {
+    /// Answers one request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<AnswerBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+    {
+        let started = Instant::now();
+        let (parts, body) = request.into_parts();
+        if let Some(page) = self.own_page(&parts) {
+            return page;
+        }
+        let id = self.ids.next();
+        let mut seen = Seen::default();
+        let served = {
+            let span = tracing::debug_span!(
+                "request",
+                %id,
+                operation = tracing::field::Empty,
+                stream = tracing::field::Empty,
+            );
+            let serve = self.serve(&parts, body, id, &mut seen);
+            // A broken promise of our own costs this request only, and is told and counted.
+            let serve = AssertUnwindSafe(tracing::Instrument::instrument(serve, span));
+            serve.catch_unwind().await.unwrap_or_else(|_| Err(broken_promise(&parts)))
+        };
+        let response = respond(&parts, id, &served);
+        self.note(id, &seen, &served, started.elapsed());
+        response.map(|body| answer::finish(body, served.ok()))
+    }
+
+    /// The operations of AWS's model that answer `UnknownOperationException` here.
+    pub fn unimplemented(&self) -> Vec<kinesis::Op> {
+        let id = self.ids.next();
+        self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody() })
+    }
+
+    /// The way of a request to Data Streams.
+    async fn serve<B>(
+        &self,
+        parts: &Parts,
+        body: B,
+        id: RequestId,
+        seen: &mut Seen,
+    ) -> Result<Reply, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+    {
+        front_door::check_method(parts)?;
+        let body = self.read_body(parts, body).await?;
+        seen.request_bytes = body.bytes.len() as u64;
+        let target = front_door::target(parts, &body.bytes)?;
+        seen.op = Some(target.op);
+        tracing::Span::current().record("operation", target.op.name());
+        let caller = self
+            .authenticator
+            .authenticate(parts, body.hash.as_deref(), self.env.now())
+            .map_err(|error| unauthenticated(error, target, &body.bytes))?;
+        let call = Call { id, caller };
+        let _memory = body.permit; // until the answer is made
+        let protocol = Rpc { codec: target.codec, body: body.bytes };
+        // Decodes, validates, authorises, runs and encodes.
+        kinesis::dispatch(&self.kinesis, &call, target.op, protocol)
+            .await
+            .map_err(|error| Refusal::Error(error, target.codec))
+    }
+
+    async fn read_body<B>(&self, parts: &Parts, body: B) -> Result<RequestBody, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+    {
+        let reading = Reading {
+            hash: self.authenticator.wants_hash(parts),
+            drain: !parts.headers.contains_key(header::EXPECT),
+        };
+        self.bodies.read(body, reading).await.map_err(|error| refuse_body(parts, error))
+    }
+
+    /// Pages of the node itself; all other paths are AWS's, which doesn't look at them.
+    fn own_page(&self, parts: &Parts) -> Option<Response<AnswerBody>> {
+        if parts.method != Method::GET && parts.method != Method::HEAD {
+            return None;
+        }
+        let ready = self.ready.load(Ordering::Relaxed);
+        let (status, content_type, text) = match parts.uri.path() {
+            "/healthz" => (StatusCode::OK, "text/plain", "ok\n".to_owned()),
+            "/readyz" if ready => (StatusCode::OK, "text/plain", "ready\n".to_owned()),
+            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "not ready\n".to_owned()),
+            "/metrics" => (StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.render()),
+            _ => return None,
+        };
+        let mut response = Response::new(AnswerBody::whole(Bytes::from(text)));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Some(response)
+    }
+
+    /// Counts the request; names it in the log if it failed in the server or was slow.
+    fn note(&self, id: RequestId, seen: &Seen, served: &Result<Reply, Refusal>, took: Duration) {
+        let (error, response_bytes) = match served {
+            Ok(reply) => (None, whole_bytes(reply)),
+            Err(refusal) => (refusal.code(), 0),
+        };
+        self.metrics.requests().observe(Observation {
+            operation: seen.op.map(|op| op as usize),
+            error,
+            took,
+            request_bytes: seen.request_bytes,
+            response_bytes,
+        });
+        let operation = seen.op.map_or("-", |op| op.name());
+        let took_ms = took.as_millis() as u64;
+        match served {
+            Err(Refusal::Error(error, _)) if error.status >= 500 => {
+                let message = error.message.as_deref().unwrap_or("");
+                tracing::error!(%id, operation, code = %error.code, message, took_ms, "failed");
+            }
+            Err(Refusal::Error(error, _)) => {
+                let message = error.message.as_deref().unwrap_or("");
+                tracing::debug!(%id, operation, code = %error.code, message, took_ms, "refused");
+            }
+            Err(refusal) => {
+                tracing::debug!(%id, code = refusal.code().unwrap_or("-"), took_ms, "refused");
+            }
+            Ok(_) if took >= self.slow_request_time => {
+                let bytes = seen.request_bytes;
+                tracing::warn!(%id, operation, bytes, took_ms, "slow");
+            }
+            Ok(_) => tracing::debug!(%id, operation, took_ms, "served"),
+        }
+    }
+}
+
+/// Status and headers of the answer, and the bytes of a refusal.
+fn respond(request: &Parts, id: RequestId, served: &Result<Reply, Refusal>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    let preflight = matches!(served, Err(Refusal::Preflight));
+    match served {
+        Ok(reply) => {
+            *response.status_mut() = front_door::status_of(reply.status);
+            let headers = response.headers_mut();
+            let content_type = match &reply.content_type {
+                Cow::Borrowed(name) => Ok(HeaderValue::from_static(name)),
+                Cow::Owned(name) => HeaderValue::from_str(name),
+            };
+            if let Ok(value) = content_type {
+                headers.insert(header::CONTENT_TYPE, value);
+            }
+            for (name, value) in &reply.headers {
+                if let (Ok(name), Ok(value)) =
+                    (header::HeaderName::try_from(name.as_ref()), HeaderValue::try_from(value))
+                {
+                    headers.insert(name, value);
+                }
+            }
+        }
+        Err(refusal) => {
+            let answer = refusal.answer();
+            *response.status_mut() = answer.status;
+            *response.body_mut() = answer.body;
+            let headers = response.headers_mut();
+            if let Some(value) = answer.content_type {
+                headers.insert(header::CONTENT_TYPE, value);
+            }
+            if let Some(value) = answer.error_type.and_then(|t| HeaderValue::try_from(t).ok()) {
+                headers.insert("x-amzn-errortype", value);
+            }
+            if closes_connection(answer.status) && request.version < http::Version::HTTP_2 {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert("x-amzn-requestid", id.header());
+    if !preflight {
+        headers.insert("x-amz-id-2", id.extended_header());
+    }
+    front_door::add_cors_headers(request, headers);
+    response
+}
+
+/// Part of the body is unread then, and may never come.
+fn closes_connection(status: StatusCode) -> bool {
+    matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT)
+}
+
+fn whole_bytes(reply: &Reply) -> u64 {
+    match &reply.body {
+        ReplyBody::Whole(bytes) => bytes.len() as u64,
+        ReplyBody::Stream(_) => 0,
+    }
+}
+
+/// A body that can't be parsed comes before a missing or wrong signature.
+fn unauthenticated(error: ServiceError, target: Target, body: &Bytes) -> Refusal {
+    let error = front_door::malformed(target.codec, body).unwrap_or(error);
+    Refusal::Error(error, target.codec)
+}
+
+fn broken_promise(parts: &Parts) -> Refusal {
+    let error = ServiceError::internal_failure("Internal service failure.");
+    Refusal::Error(error, codec_asked(parts))
+}
+
+/// For answers that are given before the target is known.
+fn codec_asked(parts: &Parts) -> Codec {
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    content_type.and_then(Codec::of_content_type).unwrap_or(Codec::Json)
+}
+
+fn refuse_body(parts: &Parts, error: BodyError) -> Refusal {
+    let codec = codec_asked(parts);
+    let (code, status) = match error {
+        BodyError::TooLarge { .. } => ("RequestEntityTooLargeException", 413),
+        BodyError::TooSlow { .. } => ("RequestTimeoutException", 408),
+        BodyError::Broken => ("SerializationException", 400),
+    };
+    let error = match error {
+        BodyError::Broken => ServiceError::bare(code, status),
+        BodyError::TooLarge { max } => ServiceError::new(
+            code,
+            status,
+            format!("The request body exceeds the maximum of {max} bytes."),
+        ),
+        BodyError::TooSlow { time } => ServiceError::new(
+            code,
+            status,
+            format!("The request body did not arrive within {} seconds.", time.as_secs_f32()),
+        ),
+    };
+    Refusal::Error(error, codec)
+}

@@ -1,0 +1,64 @@
+//! The body of an answer: whole in one piece, or parts as they come.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use http_body::{Body, Frame, SizeHint};
+use millstream_wire::operation::Body as ReplyBody;
+use millstream_wire::{Reply, ServiceError};
+
+/// The body of an answer.
+pub enum AnswerBody {
+    /// `None` once it was taken.
+    Whole(Option<Bytes>),
+    Stream(BoxStream<'static, Result<Bytes, ServiceError>>),
+}
+
+impl AnswerBody {
+    pub fn whole(bytes: Bytes) -> Self {
+        AnswerBody::Whole(Some(bytes).filter(|b| !b.is_empty()))
+    }
+}
+
+/// The operation's body where it gave one, else `refusal`.
+pub(super) fn finish(refusal: Bytes, reply: Option<Reply>) -> AnswerBody {
+    match reply.map(|r| r.body) {
+        None => AnswerBody::whole(refusal),
+        Some(ReplyBody::Whole(bytes)) => AnswerBody::whole(bytes),
+        Some(ReplyBody::Stream(stream)) => AnswerBody::Stream(stream),
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match self.get_mut() {
+            AnswerBody::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            AnswerBody::Stream(stream) => stream
+                .as_mut()
+                .poll_next(cx)
+                .map(|part| part.map(|p| p.map(Frame::data).map_err(io::Error::other))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, AnswerBody::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            AnswerBody::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
+            }
+            AnswerBody::Stream(_) => SizeHint::default(),
+        }
+    }
+}

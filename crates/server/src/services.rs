@@ -1,0 +1,3 @@
+//! Adapters between AWS's shapes and the engines: the only place where both worlds meet.
+
+pub mod kinesis;

@@ -1,0 +1,418 @@
+//! Every sentence that a client of Data Streams can read, and which error carries it.
+//!
+//! The words are AWS's where AWS's are known (recorded by others; the product's reference of Data
+//! Streams, C3, C4 and D3, has the sources) and ours where they are not, marked so. Clients match on
+//! some of them: change one only with a source.
+
+use std::fmt::Display;
+
+use millstream_base::{
+    ArnError, ResourceArn, RetentionError, ShardId, StreamArn, TagError, Timestamp, limits,
+};
+use millstream_streams::{Error, IteratorType};
+use millstream_wire::ServiceError;
+
+/// The code of a record that met a shard without throughput left.
+pub const THROTTLED: &str = "ProvisionedThroughputExceededException";
+/// The code and sentence of a record that could not be stored for a reason of ours.
+pub const INTERNAL_FAILURE: &str = "InternalFailure";
+pub const INTERNAL_FAILURE_SENTENCE: &str = "Internal service failure.";
+
+/// Which call failed, where AWS's words hang on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum During {
+    PutRecord,
+    PutRecords,
+    GetShardIterator,
+    GetRecords,
+    AddTags,
+    RemoveTags,
+    /// All others.
+    Control,
+}
+
+/// What a client reads when the engine fails.
+pub fn of_engine(error: Error, during: During) -> ServiceError {
+    let message = error.to_string();
+    match error {
+        Error::StreamNotFound { stream } => stream_not_found(&stream),
+        Error::StreamExists { stream } => {
+            in_use(format!("Stream {} already exists.", under(&stream)))
+        }
+        Error::StreamNotActive { stream, status } => {
+            in_use(format!("Stream {} not ACTIVE, instead in state {status}", under(&stream)))
+        }
+        Error::ShardNotFound { stream, shard } => shard_does_not_exist(&stream, shard),
+
+        Error::ShardLimit { scope, current, requested, limit } => limit_exceeded(format!(
+            "This request would exceed the shard limit for the account {} in {}. Current shard \
+             count for the account: {current}. Limit: {limit}. Number of additional shards that \
+             would have resulted from this request: {requested}. Refer to the AWS Service Limits \
+             page (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for \
+             current limits and how to request higher limits.",
+            scope.account, scope.region
+        )),
+        // Ours.
+        Error::ShardsPerStream { requested, limit } => limit_exceeded(format!(
+            "A stream cannot have more than {limit} shards. Requested: {requested}."
+        )),
+        Error::StreamsChanging { account, limit } => limit_exceeded(format!(
+            "This request would have exceed the limit on the number  of streams that can \
+             simultaneously be in CREATING or DELETING for the account {account}. Limit: {limit}."
+        )),
+        // Ours.
+        Error::OnDemandStreams { scope, limit } => limit_exceeded(format!(
+            "This request would exceed the limit of on-demand streams for the account {} in {}. \
+             Limit: {limit}.",
+            scope.account, scope.region
+        )),
+
+        Error::ShardCountMissing => null_value("shardCount"),
+        Error::ShardCountUnexpected => {
+            invalid("ShardCount is not expected when StreamMode=ON_DEMAND")
+        }
+        Error::Retention(error) => retention_out_of_bounds(error),
+        Error::RetentionShorter { stream, requested, existing } => invalid(format!(
+            "Requested retention period ({} hours) for stream {} can not be shorter than existing \
+             retention period ({} hours). Use DecreaseRetentionPeriod API.",
+            requested.hours(),
+            stream.name(),
+            existing.hours()
+        )),
+        Error::RetentionLonger { stream, requested, existing } => invalid(format!(
+            "Requested retention period ({} hours) for stream {} can not be longer than existing \
+             retention period ({} hours). Use IncreaseRetentionPeriod API.",
+            requested.hours(),
+            stream.name(),
+            existing.hours()
+        )),
+        Error::RecordSizeOutOfBounds { kib, min, max } => {
+            let bound = if kib < i64::from(min) {
+                format!("greater than or equal to {min}")
+            } else {
+                format!("less than or equal to {max}")
+            };
+            violation(&format!("Value '{kib}' at 'maxRecordSizeInKiB'"), format!("value {bound}"))
+        }
+        // Ours.
+        Error::AutoNeedsOnDemand => {
+            invalid("RecordDistributionStrategy AUTO is supported in StreamMode ON_DEMAND only.")
+        }
+        // Ours.
+        Error::WarmThroughputNeedsOnDemand => {
+            invalid("WarmThroughputMiBps is supported in StreamMode ON_DEMAND only.")
+        }
+        // Ours.
+        Error::WarmThroughputNeedsCommitment => invalid(
+            "WarmThroughputMiBps needs an account with MinimumThroughputBillingCommitment ENABLED.",
+        ),
+        // Ours.
+        Error::WarmThroughputTooLarge { mibps, max } => limit_exceeded(format!(
+            "A warm throughput of {mibps} MiB/s exceeds the limit of {max} MiB/s."
+        )),
+        Error::Tags { stream, error } => tags(&stream, &error, during),
+
+        Error::DataTooLarge { index, max, .. } => violation(
+            &format!("Value at '{}'", record_member(during, index, "data")),
+            format!("length less than or equal to {max}."),
+        ),
+        // Ours; the code follows from the API's text.
+        Error::RecordTooLarge { index, bytes, max } => invalid(format!(
+            "Data and partition key of record {} have {bytes} bytes together, which exceeds the \
+             limit of {max} bytes.",
+            index + 1
+        )),
+        Error::RequestTooLarge { max, .. } => {
+            invalid(format!("Records size exceeds {} MB limit", max >> 20))
+        }
+        // The model's bounds have been looked at before; this is for callers that pass them by.
+        Error::RecordCount { max, .. } => {
+            violation("Value at 'records'", format!("length less than or equal to {max}"))
+        }
+        Error::PartitionKeyMissing { index } => {
+            null_value(&record_member(during, index, "partitionKey"))
+        }
+        Error::ExplicitHashKey { text } => invalid(format!(
+            "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. \
+             Specified value was {text}"
+        )),
+        Error::OrderingNumber { stream, number } => invalid(format!(
+            "ExclusiveMinimumSequenceNumber {number} used in PutRecord on stream {} is invalid.",
+            under(&stream)
+        )),
+        // Ours.
+        Error::OrderingWithAuto { stream } => invalid(format!(
+            "SequenceNumberForOrdering is not supported: stream {} has \
+             RecordDistributionStrategy AUTO.",
+            under(&stream)
+        )),
+        Error::Throttled { stream, shard } => {
+            ServiceError::new(THROTTLED, 400, throttled_sentence(&stream, shard, during))
+        }
+
+        Error::SequenceNumberMissing { kind } => pairing(kind, "and no StartingSequenceNumber."),
+        Error::SequenceNumberUnexpected { kind } => {
+            pairing(kind, "and also a StartingSequenceNumber.")
+        }
+        Error::TimestampMissing => invalid(
+            "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current \
+             request has no timestamp parameter.",
+        ),
+        Error::TimestampInFuture { at, now } => invalid(format!(
+            "The timestampInMillis parameter cannot be greater than the \
+             currentTimestampInMillis. timestampInMillis: {}, currentTimestampInMillis: {}",
+            at.as_millis(),
+            now.as_millis()
+        )),
+        Error::SequenceNumberOfOtherShard { encoded, shard } => invalid(format!(
+            "Invalid StartingSequenceNumber. It encodes {encoded}, while it was used in a call to \
+             a shard with {shard}"
+        )),
+        Error::SequenceNumberInvalid { stream, shard, number } => {
+            invalid(format!("{}.", starting_number_invalid(&stream, shard, &number)))
+        }
+        Error::SequenceNumberOfOtherStream { stream, shard, number } => invalid(format!(
+            "{} because it did not come from this stream.",
+            starting_number_invalid(&stream, shard, &number)
+        )),
+        Error::SequenceNumberOldLayout { .. } => ServiceError::bare(INTERNAL_FAILURE, 500),
+        Error::IteratorInvalid => invalid("Invalid ShardIterator."),
+        Error::IteratorExpired { issued, now, life } => ServiceError::new(
+            "ExpiredIteratorException",
+            400,
+            format!(
+                "Iterator expired. The iterator was created at time {} while right now it is {} \
+                 which is further in the future than the tolerated delay of {} milliseconds.",
+                java_date(issued),
+                java_date(now),
+                life.as_millis()
+            ),
+        ),
+        // Ours.
+        Error::NextTokenInvalid => invalid("Invalid NextToken."),
+        // Ours, in the words of the expired iterator.
+        Error::NextTokenExpired { issued, now, life } => ServiceError::new(
+            "ExpiredNextTokenException",
+            400,
+            format!(
+                "NextToken expired. The token was created at time {} while right now it is {} \
+                 which is further in the future than the tolerated delay of {} milliseconds.",
+                java_date(issued),
+                java_date(now),
+                life.as_millis()
+            ),
+        ),
+        // As RecordCount.
+        Error::LimitOutOfBounds { limit, max } => {
+            let bound = if limit == 0 {
+                "greater than or equal to 1".to_owned()
+            } else {
+                format!("less than or equal to {max}")
+            };
+            violation(&format!("Value '{limit}' at 'limit'"), format!("value {bound}"))
+        }
+
+        // Ours: an operator reads these too, and SDKs retry by the status.
+        Error::Unavailable { .. } | Error::Corrupt { .. } => {
+            ServiceError::new(INTERNAL_FAILURE, 500, format!("Internal service failure: {message}"))
+        }
+    }
+}
+
+/// A record's sentence in PutRecords, and a put's or a read's error.
+pub fn throttled_sentence(stream: &StreamArn, shard: ShardId, during: During) -> String {
+    match during {
+        During::GetRecords => {
+            format!("Rate exceeded for Shard - {}/{}/{shard}", stream.account(), stream.name())
+        }
+        _ => format!("Rate exceeded for shard {shard} in stream {}.", under(stream)),
+    }
+}
+
+pub fn stream_not_found(stream: &StreamArn) -> ServiceError {
+    not_found(format!("Stream {} not found.", under(stream)))
+}
+
+/// Of GetShardIterator and GetRecords, for shards and for streams that are not there.
+pub fn shard_does_not_exist(stream: &StreamArn, shard: ShardId) -> ServiceError {
+    not_found(format!("Shard {shard} in stream {} does not exist", under(stream)))
+}
+
+/// A shard id that can't be read; `text` as it came.
+pub fn could_not_find_shard(stream: &StreamArn, text: &str) -> ServiceError {
+    not_found(format!("Could not find shard {text} in stream {}.", under(stream)))
+}
+
+/// Ours.
+pub fn no_stream_named() -> ServiceError {
+    invalid("Either StreamName or StreamARN must be provided.")
+}
+
+/// Ours.
+pub fn names_disagree(name: &str, arn: &str) -> ServiceError {
+    invalid(format!("StreamName {name} and StreamARN {arn} do not name the same stream."))
+}
+
+/// Ours.
+pub fn arn_invalid(error: &ArnError) -> ServiceError {
+    invalid(format!("The ARN is not valid: {error}."))
+}
+
+pub fn consumer_not_found(resource: &ResourceArn) -> ServiceError {
+    match resource {
+        ResourceArn::Stream(stream) => stream_not_found(stream),
+        ResourceArn::Consumer { stream, consumer, .. } => {
+            not_found(format!("Consumer {consumer}, account {} not found.", stream.account()))
+        }
+    }
+}
+
+/// Ours: neither a stream nor a consumer.
+pub fn resource_not_found(arn: &str) -> ServiceError {
+    not_found(format!("Resource {arn} not found."))
+}
+
+pub fn next_token_with(other: &str) -> ServiceError {
+    invalid(format!("NextToken and {other} cannot be provided together."))
+}
+
+pub fn next_token_or_stream() -> ServiceError {
+    invalid("Either NextToken or StreamName should be provided.")
+}
+
+/// Ours. `filter` is the filter's type.
+pub fn filter_needs(filter: &str, member: &str) -> ServiceError {
+    invalid(format!("{member} must be provided with the ShardFilter type {filter}."))
+}
+
+/// Ours.
+pub fn filter_takes_no(filter: &str, member: &str) -> ServiceError {
+    invalid(format!("{member} cannot be provided with the ShardFilter type {filter}."))
+}
+
+/// The sign of success of a dry run (ours in words, AWS's in kind).
+pub fn dry_run() -> ServiceError {
+    ServiceError::new(
+        "DryRunOperationException",
+        400,
+        "Request would have succeeded, but DryRun flag is set.",
+    )
+}
+
+fn tags(stream: &StreamArn, error: &TagError, during: During) -> ServiceError {
+    let attempt = match during {
+        During::RemoveTags => "remove tags from",
+        _ => "add tags to",
+    };
+    match error {
+        TagError::InvalidCharacters { .. } => invalid(
+            "Some tags contain invalid characters. Valid characters: Unicode letters, digits, \
+             white space, _ . / = + - % @.",
+        ),
+        TagError::IllegalCharacters { .. } => invalid(format!(
+            "Failed to {attempt} stream {} because some tags contained illegal characters. The \
+             allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@'.",
+            under(stream)
+        )),
+        // Ours.
+        TagError::Reserved { .. } => invalid(format!(
+            "Failed to {attempt} stream {} because tag keys with the prefix 'aws:' are reserved.",
+            under(stream)
+        )),
+        TagError::Length { min, max, .. } => invalid(format!(
+            "Failed to {attempt} stream {} because some tags are not {min} to {max} characters \
+             long.",
+            under(stream)
+        )),
+        TagError::TooMany { .. } => invalid(format!(
+            "Failed to {attempt} stream {} because a given stream cannot have more than {} tags \
+             associated with it.",
+            under(stream),
+            limits::TAGS_PER_RESOURCE_MAX
+        )),
+    }
+}
+
+fn retention_out_of_bounds(error: RetentionError) -> ServiceError {
+    match error {
+        RetentionError::TooShort { hours } => invalid(format!(
+            "Minimum allowed retention period is {} hours. Requested retention period ({hours} \
+             hours) is too short.",
+            limits::RETENTION_HOURS_MIN
+        )),
+        RetentionError::TooLong { hours } => invalid(format!(
+            "Maximum allowed retention period is {} hours. Requested retention period ({hours} \
+             hours) is too long.",
+            limits::RETENTION_HOURS_MAX
+        )),
+    }
+}
+
+fn pairing(kind: IteratorType, given: &str) -> ServiceError {
+    invalid(format!(
+        "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and \
+         StartingSequenceNumber or (2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. \
+         Request specified {} {given}",
+        kind.as_str()
+    ))
+}
+
+fn starting_number_invalid(stream: &StreamArn, shard: ShardId, number: &str) -> String {
+    format!(
+        "StartingSequenceNumber {number} used in GetShardIterator on shard {shard} in stream {} \
+         is invalid",
+        under(stream)
+    )
+}
+
+fn null_value(path: &str) -> ServiceError {
+    ServiceError::validation(format!(
+        "1 validation error detected: Value null at '{path}' failed to satisfy constraint: Member \
+         must not be null"
+    ))
+}
+
+fn violation(value: &str, bound: String) -> ServiceError {
+    ServiceError::validation(format!(
+        "1 validation error detected: {value} failed to satisfy constraint: Member must have \
+         {bound}"
+    ))
+}
+
+/// `data` of a put, `records.1.member.data` of a batch.
+fn record_member(during: During, index: usize, member: &str) -> String {
+    match during {
+        During::PutRecords => format!("records.{}.member.{member}", index + 1),
+        _ => member.to_owned(),
+    }
+}
+
+/// `X under account A`
+fn under(stream: &StreamArn) -> impl Display {
+    format!("{} under account {}", stream.name(), stream.account())
+}
+
+/// As Java prints dates: `Thu Jan 22 01:22:02 UTC 2015`.
+fn java_date(at: Timestamp) -> String {
+    let ms = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    match jiff::Timestamp::from_millisecond(ms) {
+        Ok(t) => t.strftime("%a %b %d %H:%M:%S UTC %Y").to_string(),
+        Err(_) => at.to_string(),
+    }
+}
+
+fn invalid(message: impl Into<String>) -> ServiceError {
+    ServiceError::new("InvalidArgumentException", 400, message)
+}
+
+fn not_found(message: String) -> ServiceError {
+    ServiceError::new("ResourceNotFoundException", 400, message)
+}
+
+fn in_use(message: String) -> ServiceError {
+    ServiceError::new("ResourceInUseException", 400, message)
+}
+
+fn limit_exceeded(message: String) -> ServiceError {
+    ServiceError::new("LimitExceededException", 400, message)
+}

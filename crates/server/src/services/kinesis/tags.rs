@@ -1,0 +1,83 @@
+//! Tags of streams, by stream and by ARN: one set, two faces.
+
+use millstream_api::kinesis as api;
+use millstream_streams as engine;
+use millstream_wire::ServiceError;
+
+use super::errors::{During, of_engine};
+use super::{Call, DataStreams, shapes, target};
+
+impl DataStreams {
+    pub(super) async fn add_tags_to_stream(
+        &self,
+        call: &Call,
+        input: api::AddTagsToStreamInput,
+    ) -> Result<(), ServiceError> {
+        let stream =
+            target::stream(call, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        self.engine.add_tags(&stream, &input.tags).await.map_err(adding)
+    }
+
+    pub(super) async fn remove_tags_from_stream(
+        &self,
+        call: &Call,
+        input: api::RemoveTagsFromStreamInput,
+    ) -> Result<(), ServiceError> {
+        let stream =
+            target::stream(call, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        self.engine.remove_tags(&stream, &input.tag_keys).await.map_err(removing)
+    }
+
+    pub(super) async fn list_tags_for_stream(
+        &self,
+        call: &Call,
+        input: api::ListTagsForStreamInput,
+    ) -> Result<api::ListTagsForStreamOutput, ServiceError> {
+        let stream =
+            target::stream(call, input.stream_name.as_deref(), input.stream_arn.as_deref())?;
+        let start = input.exclusive_start_tag_key.as_deref();
+        let limit = shapes::positive(input.limit);
+        let page = self.engine.list_tags(&stream, start, limit).await.map_err(adding)?;
+        Ok(api::ListTagsForStreamOutput { tags: tags(page.tags), has_more_tags: page.has_more })
+    }
+
+    pub(super) async fn tag_resource(
+        &self,
+        _: &Call,
+        input: api::TagResourceInput,
+    ) -> Result<(), ServiceError> {
+        let stream = target::resource(&input.resource_arn)?;
+        self.engine.add_tags(&stream, &input.tags).await.map_err(adding)
+    }
+
+    pub(super) async fn untag_resource(
+        &self,
+        _: &Call,
+        input: api::UntagResourceInput,
+    ) -> Result<(), ServiceError> {
+        let stream = target::resource(&input.resource_arn)?;
+        self.engine.remove_tags(&stream, &input.tag_keys).await.map_err(removing)
+    }
+
+    pub(super) async fn list_tags_for_resource(
+        &self,
+        _: &Call,
+        input: api::ListTagsForResourceInput,
+    ) -> Result<api::ListTagsForResourceOutput, ServiceError> {
+        let stream = target::resource(&input.resource_arn)?;
+        let page = self.engine.list_tags(&stream, None, None).await.map_err(adding)?;
+        Ok(api::ListTagsForResourceOutput { tags: Some(tags(page.tags)) })
+    }
+}
+
+fn adding(error: engine::Error) -> ServiceError {
+    of_engine(error, During::AddTags)
+}
+
+fn removing(error: engine::Error) -> ServiceError {
+    of_engine(error, During::RemoveTags)
+}
+
+fn tags(tags: Vec<(String, String)>) -> Vec<api::Tag> {
+    tags.into_iter().map(|(key, value)| api::Tag { key, value: Some(value) }).collect()
+}

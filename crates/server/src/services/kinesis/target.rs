@@ -1,0 +1,57 @@
+//! Which stream, shard or resource a call means.
+
+use millstream_base::{ResourceArn, ShardId, StreamArn, StreamName};
+use millstream_wire::ServiceError;
+
+use super::{Call, errors};
+
+/// The stream that a call names by name, by ARN, or by both when they agree. An ARN decides account
+/// and region; a name alone is of the caller's.
+///
+/// `StreamId` is reserved by AWS: it is taken and not looked at.
+pub(super) fn stream(
+    call: &Call,
+    name: Option<&str>,
+    arn: Option<&str>,
+) -> Result<StreamArn, ServiceError> {
+    let stream = match (name, arn) {
+        (None, None) => return Err(errors::no_stream_named()),
+        (Some(name), None) => {
+            // The model's pattern was checked, so this fails for no name that gets here.
+            let name = StreamName::new(name).map_err(|e| errors::arn_invalid(&e.into()))?;
+            StreamArn::new(call.caller.scope.clone(), name)
+        }
+        (None, Some(arn)) => self::arn(arn)?,
+        (Some(name), Some(arn)) => {
+            let stream = self::arn(arn)?;
+            if stream.name().as_str() != name {
+                return Err(errors::names_disagree(name, arn));
+            }
+            stream
+        }
+    };
+    tracing::Span::current().record("stream", tracing::field::display(&stream));
+    Ok(stream)
+}
+
+/// A stream's ARN.
+pub(super) fn arn(arn: &str) -> Result<StreamArn, ServiceError> {
+    StreamArn::parse(arn).map_err(|e| errors::arn_invalid(&e))
+}
+
+/// The stream of a `ResourceARN`. Consumers have no tags until there are consumers.
+pub(super) fn resource(arn: &str) -> Result<StreamArn, ServiceError> {
+    match ResourceArn::parse(arn) {
+        Ok(ResourceArn::Stream(stream)) => {
+            tracing::Span::current().record("stream", tracing::field::display(&stream));
+            Ok(stream)
+        }
+        Ok(consumer) => Err(errors::consumer_not_found(&consumer)),
+        Err(_) => Err(errors::resource_not_found(arn)),
+    }
+}
+
+/// A shard's id in any form that AWS reads. Looked at before the stream is.
+pub(super) fn shard(stream: &StreamArn, text: &str) -> Result<ShardId, ServiceError> {
+    ShardId::parse(text).map_err(|_| errors::could_not_find_shard(stream, text))
+}

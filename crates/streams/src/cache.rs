@@ -1,0 +1,239 @@
+//! This process's copy of the stream rows, kept true by a watch.
+//!
+//! One task alone writes the copy, in the order in which rows changed; who changed a row waits
+//! until the copy has it. So a caller sees its own writes, and nothing older ever comes back.
+//! A stream that is not in the copy may still exist (another node made it just now): who needs to
+//! be sure asks the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream_base::{Scope, ShardId, StreamArn, StreamName, Timestamp};
+use millstream_env::Env;
+use millstream_log::LogId;
+use millstream_meta::{Change, Document, Key, MetaError, MetaStore, Revision, Row, Watch};
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use crate::error::{Error, Result};
+use crate::route::Route;
+use crate::shard_map::Shard;
+use crate::stats::StreamStats;
+use crate::stream_row::{PREFIX, StreamRow, key_of, stream_of};
+
+/// Rows that one scan of the store asks for: a large stream's takes a megabyte.
+const SCAN_PAGE: usize = 32;
+/// How long a writer waits for its own change to come back.
+const ECHO_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// A stream's row at one revision, and what is derived from it.
+pub(crate) struct Snapshot {
+    pub(crate) stream: StreamArn,
+    pub(crate) revision: Revision,
+    pub(crate) row: StreamRow,
+    pub(crate) route: Route,
+    pub(crate) stats: Arc<StreamStats>,
+    /// When the first closed shard was closed.
+    pub(crate) oldest_closing: Option<Timestamp>,
+}
+
+impl Snapshot {
+    fn new(stream: StreamArn, row: &Row, stats: Arc<StreamStats>) -> Result<Self> {
+        let revision = row.revision;
+        let row = StreamRow::decode(&row.key, &row.value).map_err(MetaError::from)?;
+        let route = Route::new(&row.shards);
+        let oldest_closing = row.shards.oldest_closing();
+        Ok(Snapshot { stream, revision, row, route, stats, oldest_closing })
+    }
+
+    /// An open shard by its place in the route.
+    pub(crate) fn open_shard(&self, open: usize) -> &Shard {
+        &self.row.shards.all()[self.route.place(open)]
+    }
+
+    pub(crate) fn log_of(&self, shard: ShardId) -> LogId {
+        self.row.log_of(shard)
+    }
+}
+
+type Streams = BTreeMap<Scope, BTreeMap<StreamName, Arc<Snapshot>>>;
+
+pub(crate) struct Cache {
+    meta: Arc<dyn MetaStore>,
+    streams: RwLock<Streams>,
+    /// The newest revision that the copy has.
+    seen: watch::Sender<Revision>,
+}
+
+impl Cache {
+    /// Reads all rows; then [`Cache::follow`] keeps them true.
+    ///
+    /// # Errors
+    /// A row that can't be read, or was written by a newer program, is one: better not to start
+    /// than to forget a stream.
+    pub(crate) async fn load(meta: Arc<dyn MetaStore>) -> Result<(Arc<Cache>, Watch)> {
+        let watch = meta.watch(PREFIX);
+        let (seen, _) = watch::channel(Revision(0));
+        let cache = Cache { meta, streams: RwLock::default(), seen };
+        cache.rescan().await?;
+        Ok((Arc::new(cache), watch))
+    }
+
+    /// Applies changes until the store or the engine ends.
+    pub(crate) async fn follow(
+        self: Arc<Self>,
+        env: Env,
+        mut changes: Watch,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        loop {
+            let change = tokio::select! {
+                biased;
+                change = changes.recv() => change,
+                _ = stop.wait_for(|stop| *stop) => None,
+            };
+            match change {
+                None => return,
+                Some(Change::Gap) => self.rescan_until_done(&env).await,
+                Some(Change::Put(row)) => {
+                    if let Err(error) = self.apply(&row) {
+                        tracing::error!(%error, "a stream's row can't be read");
+                    }
+                }
+                Some(Change::Deleted { key, revision }) => self.remove(&key, revision),
+            }
+        }
+    }
+
+    /// The stream as this process last saw it.
+    pub(crate) fn get(&self, stream: &StreamArn) -> Option<Arc<Snapshot>> {
+        self.streams.read().get(stream.scope())?.get(stream.name()).cloned()
+    }
+
+    /// The stream as the store has it.
+    pub(crate) async fn fetch(&self, stream: &StreamArn) -> Result<Option<Arc<Snapshot>>> {
+        let Some(row) = self.meta.get(&key_of(stream)).await? else { return Ok(None) };
+        let cached = self.get(stream);
+        if let Some(cached) = &cached
+            && cached.revision == row.revision
+        {
+            return Ok(Some(cached.clone()));
+        }
+        let stats = cached.map(|c| c.stats.clone()).unwrap_or_default();
+        Ok(Some(Arc::new(Snapshot::new(stream.clone(), &row, stats)?)))
+    }
+
+    /// Waits until the copy has `revision`.
+    pub(crate) async fn caught_up(&self, revision: Revision) {
+        let mut seen = self.seen.subscribe();
+        let there = seen.wait_for(|seen| *seen >= revision);
+        if tokio::time::timeout(ECHO_WAIT_MAX, there).await.is_err() {
+            tracing::warn!(?revision, "a change of ours has not come back from the store");
+        }
+    }
+
+    /// Waits until anything changes after `revision`, at most `wait`.
+    pub(crate) async fn changed_after(&self, revision: Revision, wait: Duration) {
+        let mut seen = self.seen.subscribe();
+        let _ = tokio::time::timeout(wait, seen.wait_for(|seen| *seen > revision)).await;
+    }
+
+    /// Calls `look` with every stream of `scope` whose name comes after `after`, in order, while
+    /// it returns true.
+    pub(crate) fn walk(
+        &self,
+        scope: &Scope,
+        after: Option<&StreamName>,
+        mut look: impl FnMut(&Arc<Snapshot>) -> bool,
+    ) {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let streams = self.streams.read();
+        let Some(streams) = streams.get(scope) else { return };
+        let from = after.map_or(Unbounded, Excluded);
+        for snapshot in streams.range::<StreamName, _>((from, Unbounded)).map(|(_, s)| s) {
+            if !look(snapshot) {
+                return;
+            }
+        }
+    }
+
+    /// All streams, by account, region and name.
+    pub(crate) fn all(&self) -> Vec<Arc<Snapshot>> {
+        self.streams.read().values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    fn apply(&self, row: &Row) -> Result<StreamArn> {
+        let applied = self.try_apply(row);
+        self.saw(row.revision);
+        applied
+    }
+
+    fn try_apply(&self, row: &Row) -> Result<StreamArn> {
+        let stream = stream_of(&row.key)
+            .ok_or_else(|| Error::Corrupt { reason: format!("row {} names no stream", row.key) })?;
+        let cached = self.get(&stream);
+        if cached.as_ref().is_none_or(|c| c.revision < row.revision) {
+            let stats = cached.map(|c| c.stats.clone()).unwrap_or_default();
+            let snapshot = Arc::new(Snapshot::new(stream.clone(), row, stats)?);
+            let mut streams = self.streams.write();
+            let scope = streams.entry(stream.scope().clone()).or_default();
+            scope.insert(stream.name().clone(), snapshot);
+        }
+        Ok(stream)
+    }
+
+    fn remove(&self, key: &Key, revision: Revision) {
+        if let Some(stream) = stream_of(key) {
+            let mut streams = self.streams.write();
+            if let Some(scope) = streams.get_mut(stream.scope())
+                && scope.get(stream.name()).is_some_and(|s| s.revision < revision)
+            {
+                scope.remove(stream.name());
+                if scope.is_empty() {
+                    streams.remove(stream.scope());
+                }
+            }
+        }
+        self.saw(revision);
+    }
+
+    fn saw(&self, revision: Revision) {
+        self.seen.send_if_modified(|seen| {
+            let newer = revision > *seen;
+            *seen = revision.max(*seen);
+            newer
+        });
+    }
+
+    async fn rescan_until_done(&self, env: &Env) {
+        while let Err(error) = self.rescan().await {
+            tracing::warn!(%error, "streams can't be read from the metadata store; trying again");
+            env.sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Reads all rows anew and drops streams that are not among them.
+    async fn rescan(&self) -> Result<()> {
+        let before: Vec<(StreamArn, Revision)> =
+            self.all().iter().map(|s| (s.stream.clone(), s.revision)).collect();
+        let mut found = BTreeSet::new();
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.meta.scan(PREFIX, after.as_ref(), SCAN_PAGE).await?;
+            for row in &page {
+                found.insert(self.apply(row)?);
+            }
+            match page.last() {
+                Some(last) if page.len() == SCAN_PAGE => after = Some(last.key.clone()),
+                _ => break,
+            }
+        }
+        for (stream, revision) in before {
+            if !found.contains(&stream) {
+                self.remove(&key_of(&stream), Revision(revision.0 + 1));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! What an operator can set.
+
+use std::time::Duration;
+
+use millstream_base::limits;
+
+/// Options of the engine; [`Default`] is what a node starts with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub state_durations: StateDurations,
+    /// Open shards of provisioned streams per account and region.
+    pub shards_per_account_max: u32,
+    /// On-demand streams per account and region.
+    pub on_demand_streams_max: u32,
+    /// Life of shard iterators.
+    pub iterator_life: Duration,
+    /// Life of list tokens.
+    pub next_token_life: Duration,
+    /// How often deleted streams and expired shards are looked for.
+    pub sweep_interval: Duration,
+    /// How often every shard's expired records are trimmed. Reading never shows expired records,
+    /// so this only gives space back.
+    pub trim_interval: Duration,
+}
+
+/// How long streams stay in the states between. Zero (the default) ends them within the call that
+/// began them; AWS takes 10 to 30 s to create and a few seconds to update.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateDurations {
+    pub creating: Duration,
+    pub updating: Duration,
+    pub deleting: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            state_durations: StateDurations::default(),
+            shards_per_account_max: limits::SHARDS_PER_ACCOUNT_DEFAULT,
+            on_demand_streams_max: limits::ON_DEMAND_STREAMS_DEFAULT,
+            iterator_life: limits::ITERATOR_LIFE,
+            next_token_life: limits::NEXT_TOKEN_LIFE,
+            sweep_interval: Duration::from_secs(1),
+            trim_interval: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! PutRecord and PutRecords: from partition keys to positions in logs.
+//!
+//! ```text
+//!  records    a  b  c  d  e          hash -> open shard
+//!  shard 0    a     c                one batch per shard, records in request order
+//!  shard 3       b     d  e
+//!  results    a  b  c  d  e          each record remembers its batch and its place in it
+//! ```
+//!
+//! A record is an entry: key = partition key, value = data, [`HAS_PARTITION_KEY`] in the
+//! attributes. All batches of a request go to the log in one call; what landed in a shard that
+//! was just closed is routed anew.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use millstream_base::limits::{PUT_RECORDS_BYTES_MAX, PUT_RECORDS_COUNT_MAX};
+use millstream_base::{
+    HashKey, HashKeyError, SequenceNumber, SequenceNumberError, ShardId, StreamArn, Timestamp,
+};
+use millstream_log::{AppendError, Batch, LogId, NewEntry, PositionRange};
+
+use crate::cache::Snapshot;
+use crate::engine::Streams;
+use crate::error::{Error, Result};
+use crate::model::{Encryption, NewRecord, PutOutcome, PutResult, RecordDistribution, Stored};
+use crate::throttle::Admission;
+
+/// Attribute of an entry whose record came with a partition key. All other bits are 0 and mean
+/// something a reader of today must not overlook.
+pub(crate) const HAS_PARTITION_KEY: u32 = 1;
+
+/// How often records are routed anew because their shard was closed meanwhile.
+const REROUTES_MAX: usize = 20;
+/// How long one of these waits for news of the shard map.
+const REROUTE_WAIT: Duration = Duration::from_millis(50);
+
+impl Streams {
+    /// Stores one record, durably.
+    ///
+    /// `number_for_ordering`: a sequence number after which the record is to stand. Any that was
+    /// given out does, since numbers of a shard rise with every acknowledged put.
+    ///
+    /// # Errors
+    /// Those of the request, [`Error::Throttled`], and [`Error::Unavailable`] if the record could
+    /// not be stored now.
+    pub async fn put_record(
+        &self,
+        stream: &StreamArn,
+        record: NewRecord<'_>,
+        number_for_ordering: Option<&str>,
+    ) -> Result<(Stored, Encryption)> {
+        let found = self.find_serving(stream).await?;
+        self.check_record(&found, &record, number_for_ordering)?;
+        let encryption = found.row.encryption.clone();
+        let mut results = self.store(found, std::slice::from_ref(&record)).await?;
+        match results.pop().expect("one record, one result") {
+            PutResult::Stored(stored) => Ok((stored, encryption)),
+            PutResult::Throttled { shard } => {
+                Err(Error::Throttled { stream: stream.clone(), shard })
+            }
+            PutResult::Failed { reason } => Err(Error::Unavailable { reason }),
+        }
+    }
+
+    /// Stores up to 500 records, durably; each is stored or not by itself.
+    ///
+    /// # Errors
+    /// A malformed record fails the whole request. What the node can't do now fails records.
+    pub async fn put_records(
+        &self,
+        stream: &StreamArn,
+        records: Vec<NewRecord<'_>>,
+    ) -> Result<PutOutcome> {
+        let found = self.find_serving(stream).await?;
+        check_records(&found, &records)?;
+        let encryption = found.row.encryption.clone();
+        let results = self.store(found, &records).await?;
+        let failed = results.iter().filter(|r| !matches!(r, PutResult::Stored(_))).count();
+        Ok(PutOutcome { results, failed_count: failed, encryption })
+    }
+
+    /// All checks of [`Streams::put_record`], and nothing stored.
+    pub async fn check_put_record(
+        &self,
+        stream: &StreamArn,
+        record: &NewRecord<'_>,
+        number_for_ordering: Option<&str>,
+    ) -> Result<()> {
+        let found = self.find_serving(stream).await?;
+        self.check_record(&found, record, number_for_ordering)
+    }
+
+    /// All checks of [`Streams::put_records`], and nothing stored.
+    pub async fn check_put_records(
+        &self,
+        stream: &StreamArn,
+        records: &[NewRecord<'_>],
+    ) -> Result<()> {
+        let found = self.find_serving(stream).await?;
+        check_records(&found, records)?;
+        records.iter().try_for_each(|record| explicit_key(&found, record).map(drop))
+    }
+
+    fn check_record(
+        &self,
+        found: &Snapshot,
+        record: &NewRecord<'_>,
+        number_for_ordering: Option<&str>,
+    ) -> Result<()> {
+        check_size(found, 0, record)?;
+        explicit_key(found, record)?;
+        let Some(number) = number_for_ordering else { return Ok(()) };
+        let stream = found.stream.clone();
+        if found.row.distribution == RecordDistribution::Auto {
+            return Err(Error::OrderingWithAuto { stream });
+        }
+        match SequenceNumber::parse(number) {
+            Ok(n) if n.parts().origin.created_secs <= self.now().as_secs() + 1 => Ok(()),
+            // Other layouts' numbers order nothing here, and are no fault of the caller's.
+            Err(SequenceNumberError::OldLayout | SequenceNumberError::Foreign) => Ok(()),
+            _ => Err(Error::OrderingNumber { stream, number: number.into() }),
+        }
+    }
+
+    /// Stores checked records; results in their order.
+    async fn store(
+        &self,
+        found: std::sync::Arc<Snapshot>,
+        records: &[NewRecord<'_>],
+    ) -> Result<Vec<PutResult>> {
+        let mut found = found;
+        let mut stored = StoredCount::default();
+        let mut results: Vec<Option<PutResult>> = vec![None; records.len()];
+        let mut waiting: Vec<u32> = (0..records.len() as u32).collect();
+        for round in 0.. {
+            let plan = self.plan(&found, records, &waiting, &mut results)?;
+            waiting = self.append(&found, plan, records, &mut results, &mut stored).await;
+            if waiting.is_empty() {
+                break;
+            }
+            if round == REROUTES_MAX {
+                let reason = format!("the shards of {} are being changed", found.stream);
+                for at in &waiting {
+                    results[*at as usize] = Some(PutResult::Failed { reason: reason.clone() });
+                }
+                break;
+            }
+            found = self.rerouted(&found).await?;
+        }
+        let results: Vec<PutResult> =
+            results.into_iter().map(|r| r.expect("every record has its result")).collect();
+        count(&found, &results, &stored);
+        Ok(results)
+    }
+
+    /// The stream after its shards changed; waits a while for that.
+    async fn rerouted(&self, found: &Snapshot) -> Result<std::sync::Arc<Snapshot>> {
+        let stream = &found.stream;
+        let missing = || Error::StreamNotFound { stream: stream.clone() };
+        let fresh = self.inner.cache.fetch(stream).await?.ok_or_else(missing)?;
+        if fresh.row.family != found.row.family || fresh.row.status_at(self.now()).is_none() {
+            return Err(missing());
+        }
+        if fresh.revision == found.revision {
+            self.inner.cache.changed_after(found.revision, REROUTE_WAIT).await;
+        }
+        self.inner.cache.fetch(stream).await?.ok_or_else(missing)
+    }
+
+    /// Groups the `waiting` records by shard.
+    fn plan(
+        &self,
+        found: &Snapshot,
+        records: &[NewRecord<'_>],
+        waiting: &[u32],
+        results: &mut [Option<PutResult>],
+    ) -> Result<Plan> {
+        let now = self.now();
+        let scatter = match found.row.distribution {
+            RecordDistribution::UserPartitionKey => 0,
+            RecordDistribution::Auto => self.inner.env.random_u64(),
+        };
+        let mut plan = Plan::new(found.route.len(), waiting.len());
+        for &at in waiting {
+            let record = &records[at as usize];
+            let open = route(found, record, scatter.wrapping_add(at.into()))?;
+            let shard = found.open_shard(open).id;
+            match self.inner.throttle.admit_write(found, shard, weight(record), now) {
+                Admission::Admitted => plan.add(found, open, at, record, now),
+                Admission::Exceeded => {
+                    results[at as usize] = Some(PutResult::Throttled { shard });
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Appends the plan's batches; returns the records whose shard is closed.
+    async fn append(
+        &self,
+        found: &Snapshot,
+        plan: Plan,
+        records: &[NewRecord<'_>],
+        results: &mut [Option<PutResult>],
+        stored: &mut StoredCount,
+    ) -> Vec<u32> {
+        let Plan { batches, members, .. } = plan;
+        let mut again = Vec::new();
+        if batches.is_empty() {
+            return again;
+        }
+        let landed = self.inner.log.append(batches).await;
+        for (Members { open, records: members }, landed) in members.into_iter().zip(landed) {
+            match landed {
+                Ok(range) => {
+                    give_numbers(found, open, range, &members, results);
+                    stored.records += members.len() as u64;
+                    let bytes = members.iter().map(|at| weight(&records[*at as usize]) as u64);
+                    stored.bytes += bytes.sum::<u64>();
+                }
+                Err(AppendError::Sealed { .. } | AppendError::NotFound { .. }) => {
+                    again.extend(members);
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    tracing::warn!(stream = %found.stream, reason, "records were not stored");
+                    for at in members {
+                        results[at as usize] = Some(PutResult::Failed { reason: reason.clone() });
+                    }
+                }
+            }
+        }
+        again.sort_unstable();
+        again
+    }
+}
+
+#[derive(Default)]
+struct StoredCount {
+    records: u64,
+    bytes: u64,
+}
+
+/// The batches of one append call, and which records are in them.
+struct Plan {
+    batches: Vec<(LogId, Batch)>,
+    members: Vec<Members>,
+    /// Per open shard: its batch, or [`NO_BATCH`]. Empty where few records need no such table.
+    batch_of: Vec<u32>,
+    /// Records expected per batch.
+    share: usize,
+}
+
+struct Members {
+    open: usize,
+    records: Vec<u32>,
+}
+
+const NO_BATCH: u32 = u32::MAX;
+/// Up to so many records find their batch by looking through all.
+const FEW_RECORDS: usize = 16;
+
+impl Plan {
+    fn new(open_shards: usize, records: usize) -> Self {
+        Plan {
+            batches: Vec::with_capacity(open_shards.min(records)),
+            members: Vec::with_capacity(open_shards.min(records)),
+            batch_of: if records > FEW_RECORDS { vec![NO_BATCH; open_shards] } else { Vec::new() },
+            share: (records / open_shards.max(1)) * 5 / 4 + 1,
+        }
+    }
+
+    fn add(
+        &mut self,
+        found: &Snapshot,
+        open: usize,
+        at: u32,
+        record: &NewRecord<'_>,
+        now: Timestamp,
+    ) {
+        let batch = match self.batch_of.get(open) {
+            Some(&NO_BATCH) => None,
+            Some(&batch) => Some(batch as usize),
+            None => self.members.iter().position(|m| m.open == open),
+        };
+        let batch = batch.unwrap_or_else(|| {
+            let batch = self.batches.len();
+            if let Some(of_shard) = self.batch_of.get_mut(open) {
+                *of_shard = batch as u32;
+            }
+            let log = found.log_of(found.open_shard(open).id);
+            let entries = Vec::with_capacity(self.share);
+            self.batches.push((log, Batch { at: now, entries }));
+            self.members.push(Members { open, records: Vec::with_capacity(self.share) });
+            batch
+        });
+        self.batches[batch].1.entries.push(entry(record));
+        self.members[batch].records.push(at);
+    }
+}
+
+fn entry(record: &NewRecord<'_>) -> NewEntry {
+    let attributes = match record.partition_key {
+        Some(_) => HAS_PARTITION_KEY,
+        None => 0,
+    };
+    let key = record.partition_key.clone().unwrap_or_default();
+    NewEntry { attributes, key, value: record.data.clone() }
+}
+
+fn give_numbers(
+    found: &Snapshot,
+    open: usize,
+    range: PositionRange,
+    members: &[u32],
+    results: &mut [Option<PutResult>],
+) {
+    let shard = found.open_shard(open);
+    let (id, origin): (ShardId, _) = (shard.id, shard.origin());
+    assert_eq!(range.count as usize, members.len(), "a batch lands whole");
+    for (index, at) in (range.first.index..).zip(members) {
+        let sequence_number = SequenceNumber::at(origin, range.first.lsn, index);
+        results[*at as usize] = Some(PutResult::Stored(Stored { shard: id, sequence_number }));
+    }
+}
+
+fn count(found: &Snapshot, results: &[PutResult], stored: &StoredCount) {
+    found.stats.stored(stored.records, stored.bytes);
+    if stored.records as usize != results.len() {
+        let throttled =
+            results.iter().filter(|r| matches!(r, PutResult::Throttled { .. })).count() as u64;
+        found.stats.not_stored(results.len() as u64 - stored.records - throttled, throttled);
+    }
+}
+
+/// The open shard (its place in the route) where a record goes. `scatter` decides where the
+/// service distributes records.
+fn route(found: &Snapshot, record: &NewRecord<'_>, scatter: u64) -> Result<usize> {
+    if found.row.distribution == RecordDistribution::Auto {
+        let key = scatter.wrapping_mul(0x9e37_79b9_7f4a_7c15); // spreads neighbours over the ring
+        return Ok(found.route.find(HashKey(u128::from(key) << 64)));
+    }
+    let key = match (explicit_key(found, record)?, &record.partition_key) {
+        (Some(key), _) => key,
+        (None, Some(key)) if found.route.len() > 1 => HashKey::of_partition_key(key),
+        (None, _) => HashKey::MIN,
+    };
+    Ok(found.route.find(key))
+}
+
+/// The hash key that the caller gave, where it counts.
+fn explicit_key(found: &Snapshot, record: &NewRecord<'_>) -> Result<Option<HashKey>> {
+    match record.explicit_hash_key {
+        Some(text) if found.row.distribution == RecordDistribution::UserPartitionKey => {
+            HashKey::parse(text).map(Some).map_err(|e| match e {
+                HashKeyError::OutOfRange { text } | HashKeyError::Malformed { text } => {
+                    Error::ExplicitHashKey { text }
+                }
+            })
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What a record counts: data and partition key, in bytes.
+fn weight(record: &NewRecord<'_>) -> usize {
+    record.data.len() + record.partition_key.as_ref().map_or(0, Bytes::len)
+}
+
+fn check_size(found: &Snapshot, index: usize, record: &NewRecord<'_>) -> Result<usize> {
+    let max = found.row.max_record_kib as usize * 1024;
+    let bytes = weight(record);
+    if record.data.len() > max {
+        return Err(Error::DataTooLarge { index, bytes: record.data.len(), max });
+    }
+    if record.partition_key.is_none() && found.row.distribution != RecordDistribution::Auto {
+        return Err(Error::PartitionKeyMissing { index });
+    }
+    match bytes <= max {
+        true => Ok(bytes),
+        false => Err(Error::RecordTooLarge { index, bytes, max }),
+    }
+}
+
+fn check_records(found: &Snapshot, records: &[NewRecord<'_>]) -> Result<()> {
+    let (count, max) = (records.len(), PUT_RECORDS_COUNT_MAX);
+    if !(1..=max).contains(&count) {
+        return Err(Error::RecordCount { count, max });
+    }
+    let mut bytes = 0;
+    for (index, record) in records.iter().enumerate() {
+        bytes += check_size(found, index, record)?;
+    }
+    match bytes <= PUT_RECORDS_BYTES_MAX {
+        true => Ok(()),
+        false => Err(Error::RequestTooLarge { bytes, max: PUT_RECORDS_BYTES_MAX }),
+    }
+}

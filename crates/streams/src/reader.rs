@@ -1,0 +1,108 @@
+//! Following one shard: read on, wait for more, stop at its end.
+
+use millstream_base::{SequenceNumber, ShardId, StreamArn};
+use millstream_log::{Position, ReadLimit, Tail};
+use tokio::sync::watch;
+
+use crate::engine::Streams;
+use crate::error::{Error, Result};
+use crate::iterator::log_error;
+use crate::model::{ChildShard, Record, StartingPosition};
+
+/// A place in a shard that moves on as it is read. Needs no renewal and never expires.
+pub struct ShardReader {
+    streams: Streams,
+    stream: StreamArn,
+    family: u32,
+    shard: ShardId,
+    position: Position,
+    tail: watch::Receiver<Tail>,
+}
+
+/// What one read found. Without records and without children nothing is there yet.
+#[derive(Clone, Debug)]
+pub struct ReaderPage {
+    pub records: Vec<Record>,
+    pub millis_behind_latest: u64,
+    /// Reading AFTER this number goes on behind this page, also if the page is empty. `None`
+    /// exactly when `child_shards` is not empty: the shard ends here.
+    pub continuation: Option<SequenceNumber>,
+    pub child_shards: Vec<ChildShard>,
+}
+
+impl Streams {
+    /// A reader that starts where an iterator would; errors as
+    /// [`Streams::get_shard_iterator`] has them.
+    pub async fn reader(
+        &self,
+        stream: &StreamArn,
+        shard: ShardId,
+        from: StartingPosition<'_>,
+    ) -> Result<ShardReader> {
+        let found = self.find_for_reading(stream, shard).await?;
+        let position = self.resolve(&found, shard, from).await?;
+        let tail = self.inner.log.tail(found.log_of(shard));
+        let tail = tail.map_err(|e| log_error(&found, shard, e))?;
+        Ok(ShardReader {
+            streams: self.clone(),
+            stream: stream.clone(),
+            family: found.row.family,
+            shard,
+            position,
+            tail,
+        })
+    }
+}
+
+impl ShardReader {
+    /// Waits until [`ShardReader::read`] has something to return: records, or the shard's end.
+    /// Safe to drop and call again.
+    ///
+    /// # Errors
+    /// [`Error::ShardNotFound`] when the stream or the shard is deleted.
+    pub async fn ready(&mut self) -> Result<()> {
+        let position = self.position;
+        let something = |t: &Tail| t.next > position || t.sealed;
+        let ended = self.tail.wait_for(something).await.is_err();
+        if ended { Err(self.gone()) } else { Ok(()) }
+    }
+
+    /// What is there now, up to `records_max` records and `bytes_max` bytes (one record always),
+    /// and moves on behind it.
+    ///
+    /// The shard's end comes with its last records, or alone.
+    pub async fn read(&mut self, records_max: usize, bytes_max: usize) -> Result<ReaderPage> {
+        let found = self.streams.look_up(&self.stream).await?.ok_or_else(|| self.gone())?;
+        if found.row.family != self.family || self.streams.live_shard(&found, self.shard).is_none()
+        {
+            return Err(self.gone());
+        }
+        let limit = ReadLimit { entries_max: records_max, bytes_max };
+        let page = self.streams.read_page(&found, self.shard, self.position, limit).await?;
+        self.position = page.next;
+        let known = found.row.shards.get(self.shard).expect("the shard was looked up");
+        let continuation = match page.end {
+            Some(_) => None,
+            None => Some(known.number_at(before(page.next))),
+        };
+        Ok(ReaderPage {
+            records: page.records,
+            millis_behind_latest: page.millis_behind_latest,
+            continuation,
+            child_shards: page.end.unwrap_or_default(),
+        })
+    }
+
+    fn gone(&self) -> Error {
+        Error::ShardNotFound { stream: self.stream.clone(), shard: self.shard }
+    }
+}
+
+/// The last position before this one, at which AFTER_SEQUENCE_NUMBER leads here.
+fn before(position: Position) -> Position {
+    match position {
+        Position::START => position,
+        Position { lsn, index: 0 } => Position::new(lsn - 1, u32::MAX),
+        Position { lsn, index } => Position::new(lsn, index - 1),
+    }
+}

@@ -1,0 +1,108 @@
+//! A stream as the metadata store keeps it: one row with everything that changes together.
+
+use std::time::Duration;
+
+use millstream_base::{Retention, ShardId, StreamArn, Tags, Timestamp};
+use millstream_log::LogId;
+use millstream_meta::{Document, Key};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    Encryption, RecordDistribution, ShardMetric, StreamMode, StreamStatus, WarmThroughput,
+};
+use crate::shard_map::ShardMap;
+
+/// What the keys of all stream rows start with.
+pub(crate) const PREFIX: &str = "stream/";
+
+/// `stream/ACCOUNT/REGION/NAME`: names have no slashes, so keys sort as names do.
+pub(crate) fn key_of(stream: &StreamArn) -> Key {
+    Key::new(format!("{PREFIX}{}/{}/{}", stream.account(), stream.region(), stream.name()))
+}
+
+/// The stream that a row's key names.
+pub(crate) fn stream_of(key: &Key) -> Option<StreamArn> {
+    use millstream_base::{AccountId, Region, Scope, StreamName};
+    let mut parts = key.as_str().strip_prefix(PREFIX)?.splitn(3, '/');
+    let account = AccountId::new(parts.next()?).ok()?;
+    let region = Region::new(parts.next()?).ok()?;
+    let name = StreamName::new(parts.next()?).ok()?;
+    Some(StreamArn::new(Scope::new(account, region), name))
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StreamRow {
+    /// The upper half of its logs' numbers; another for every stream ever made.
+    pub(crate) family: u32,
+    /// Whole seconds.
+    pub(crate) created: Timestamp,
+    /// As written; [`StreamRow::status_at`] says what it is now.
+    pub(crate) status: StreamStatus,
+    /// When `status` ends by itself.
+    pub(crate) due: Timestamp,
+    /// The logs of all shards exist.
+    pub(crate) logs_made: bool,
+    pub(crate) mode: StreamMode,
+    pub(crate) retention: Retention,
+    /// Records that came before are gone for good, whatever the retention is now.
+    pub(crate) horizon: Timestamp,
+    pub(crate) max_record_kib: u32,
+    pub(crate) distribution: RecordDistribution,
+    pub(crate) warm_throughput: Option<WarmThroughput>,
+    pub(crate) encryption: Encryption,
+    pub(crate) shard_metrics: Vec<ShardMetric>,
+    pub(crate) tags: Tags,
+    pub(crate) shards: ShardMap,
+    /// Expired shards, not shown any more, whose logs may still be there.
+    pub(crate) doomed: Vec<ShardId>,
+}
+
+impl Document for StreamRow {
+    const KIND: &'static str = "stream";
+    const VERSION: u32 = 1;
+}
+
+impl StreamRow {
+    /// `None`: deleted, even if it was not swept yet.
+    pub(crate) fn status_at(&self, now: Timestamp) -> Option<StreamStatus> {
+        match self.status {
+            StreamStatus::Creating if !self.logs_made || now < self.due => {
+                Some(StreamStatus::Creating)
+            }
+            StreamStatus::Updating if now < self.due => Some(StreamStatus::Updating),
+            StreamStatus::Deleting if now < self.due => Some(StreamStatus::Deleting),
+            StreamStatus::Deleting => None,
+            _ => Some(StreamStatus::Active),
+        }
+    }
+
+    /// The time of the oldest records that are still there.
+    pub(crate) fn horizon_at(&self, now: Timestamp) -> Timestamp {
+        self.horizon.max(now.minus(self.retention.as_duration()))
+    }
+
+    /// Goes over to UPDATING for `duration`.
+    pub(crate) fn begin_update(&mut self, now: Timestamp, duration: Duration) {
+        if !duration.is_zero() {
+            self.status = StreamStatus::Updating;
+            self.due = now.plus(duration);
+        }
+    }
+
+    /// Writes down what time has done.
+    pub(crate) fn settle(&mut self, now: Timestamp) {
+        if let Some(status) = self.status_at(now) {
+            self.status = status;
+        }
+    }
+
+    pub(crate) fn log_of(&self, shard: ShardId) -> LogId {
+        LogId::new(self.family, shard.number())
+    }
+
+    /// All logs that may exist.
+    pub(crate) fn logs(&self) -> Vec<LogId> {
+        let shards = self.shards.all().iter().map(|s| s.id);
+        shards.chain(self.doomed.iter().copied()).map(|shard| self.log_of(shard)).collect()
+    }
+}
