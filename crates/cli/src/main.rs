@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod command;
 mod connect;
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests run their fake service on tokio itself
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use command::{Cli, Command};
 
 /// The default allocator of the C library costs a quarter of the throughput with large bodies.
 #[global_allocator]
