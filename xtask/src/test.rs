@@ -13,7 +13,8 @@ use crate::{run, tidy};
 
 /// Set up what the tests need, then run all checks and tests
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Steps, in this order: fmt, tidy, clippy, test.
+#[command(
+    after_help = "Steps, in this order: fmt, tidy, clippy, peers, test (which brings peers with it).
 
 Real clients (boto3, the AWS CLI, the JavaScript SDK) are installed into .peers at
 pinned versions. One that can't be installed is a visible skip, and a failure when CI=true.
@@ -21,7 +22,8 @@ pinned versions. One that can't be installed is a visible skip, and a failure wh
 Examples:
   cargo xtask test              all of it
   cargo xtask test fmt tidy     only these steps
-  CI=true cargo xtask test      as the build server does it")]
+  CI=true cargo xtask test      as the build server does it"
+)]
 pub struct Args {
     /// Only these steps
     #[arg(value_name = "STEP")]
@@ -36,6 +38,8 @@ enum Step {
     Tidy,
     /// clippy has nothing to say
     Clippy,
+    /// Real clients are installed
+    Peers,
     /// All tests of all crates, with real clients
     Test,
 }
@@ -46,7 +50,8 @@ impl Args {
         let wants = |step| self.steps.is_empty() || self.steps.contains(&step);
         let begin = std::time::Instant::now();
         // Downloads wait for the network while the compiler has the cores.
-        let peers = wants(Step::Test).then(|| thread::spawn(Peers::install));
+        let wants_peers = wants(Step::Test) || wants(Step::Peers);
+        let peers = wants_peers.then(|| thread::spawn(Peers::install));
         let mut failed = vec![];
         let mut attempt = |name, work: &mut dyn FnMut() -> Result<()>| {
             if let Err(error) = run::step(name, work) {
@@ -64,10 +69,14 @@ impl Args {
             attempt("clippy", &mut clippy);
         }
         if let Some(peers) = peers {
-            run::step("build", build)?;
+            if wants(Step::Test) {
+                run::step("build", build)?;
+            }
             let peers = peers.join().map_err(|_| anyhow!("the installation panicked"))?;
             attempt("peers", &mut || peers.report());
-            attempt("test", &mut || test(&peers));
+            if wants(Step::Test) {
+                attempt("test", &mut || test(&peers));
+            }
         }
         println!("    all steps: {}", run::seconds(begin.elapsed()));
         if !failed.is_empty() {
