@@ -18,6 +18,7 @@ use crate::merge::Merger;
 use crate::options::Options;
 use crate::read;
 use crate::recovery::{self, OpenError, RecoveryReport};
+use crate::request::{AppendCall, ControlCall, ControlOp, PendingBatch, Request};
 use crate::segment::Segments;
 use crate::shared::{Counters, Health, HealthReport, QUEUE_UNIT, Shared};
 use crate::store::{
@@ -25,7 +26,7 @@ use crate::store::{
     ReadLimit, Tail,
 };
 use crate::upkeep::{self, Stop};
-use crate::writer::{AppendCall, ControlCall, ControlOp, PendingBatch, Request, Writer};
+use crate::writer::Writer;
 
 /// A handle to an embedded store. Cheap to clone.
 #[derive(Clone)]
@@ -263,7 +264,17 @@ impl EmbeddedLog {
         Ok(bytes)
     }
 
-    async fn append_all(&self, batches: Vec<(LogId, Batch)>) -> Vec<AppendResult> {
+    async fn append_all(&self, mut batches: Vec<(LogId, Batch)>) -> Vec<AppendResult> {
+        if batches.len() == 1 {
+            let (log, batch) = batches.remove(0);
+            return match self.weigh(&batch) {
+                Ok(bytes) => {
+                    let batch = PendingBatch { log, at: batch.at, entries: batch.entries };
+                    self.enqueue(vec![batch], bytes).await
+                }
+                Err(e) => vec![Err(e)],
+            };
+        }
         let max = self.inner.shared.options.batch_bytes_max;
         let mut results: Vec<Option<AppendResult>> = vec![None; batches.len()];
         // Mostly one call; more when all together are too much for one frame.
