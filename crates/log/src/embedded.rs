@@ -5,7 +5,7 @@
 //! [`EmbeddedLog::shutdown`] leaves nothing to read back.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use millstream_base::Timestamp;
 use millstream_env::{BoxFuture, Env, Task};
@@ -44,6 +44,7 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.shared.abandoned.store(true, Ordering::SeqCst);
         self.stop.set();
     }
 }
@@ -103,6 +104,7 @@ impl EmbeddedLog {
             prepare: Notify::new(),
             health: Health::default(),
             counters: Counters::default(),
+            abandoned: AtomicBool::new(false),
             _lock: r.lock,
         });
         let (requests, queue) = mpsc::unbounded_channel();

@@ -565,6 +565,6 @@ impl Writer {
         while let Ok(request) = self.requests.try_recv() {
             self.fail(vec![request]);
         }
-        self.shared.env.fatal(reason).await;
+        self.shared.fatal(reason).await;
     }
 }
