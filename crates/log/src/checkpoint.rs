@@ -87,9 +87,7 @@ pub(crate) async fn commit(
         .await;
     if let Err(e) = committed {
         let reason = format!("the manifest could not be replaced: {e}");
-        shared.health.stop(&reason);
-        shared.room.notify_waiters();
-        env.fatal(&reason).await;
+        shared.fatal(&reason).await;
         return Err(e);
     }
     env.hesitate("manifest.committed").await;

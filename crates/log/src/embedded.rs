@@ -5,7 +5,7 @@
 //! [`EmbeddedLog::shutdown`] leaves nothing to read back.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use millstream_base::Timestamp;
 use millstream_env::{BoxFuture, Env, Task};
@@ -18,6 +18,7 @@ use crate::merge::Merger;
 use crate::options::Options;
 use crate::read;
 use crate::recovery::{self, OpenError, RecoveryReport};
+use crate::request::{AppendCall, ControlCall, ControlOp, PendingBatch, Request};
 use crate::segment::Segments;
 use crate::shared::{Counters, Health, HealthReport, QUEUE_UNIT, Shared};
 use crate::store::{
@@ -25,7 +26,7 @@ use crate::store::{
     ReadLimit, Tail,
 };
 use crate::upkeep::{self, Stop};
-use crate::writer::{AppendCall, ControlCall, ControlOp, PendingBatch, Request, Writer};
+use crate::writer::Writer;
 
 /// A handle to an embedded store. Cheap to clone.
 #[derive(Clone)]
@@ -43,6 +44,7 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.shared.abandoned.store(true, Ordering::SeqCst);
         self.stop.set();
     }
 }
@@ -102,6 +104,7 @@ impl EmbeddedLog {
             prepare: Notify::new(),
             health: Health::default(),
             counters: Counters::default(),
+            abandoned: AtomicBool::new(false),
             _lock: r.lock,
         });
         let (requests, queue) = mpsc::unbounded_channel();
@@ -263,7 +266,17 @@ impl EmbeddedLog {
         Ok(bytes)
     }
 
-    async fn append_all(&self, batches: Vec<(LogId, Batch)>) -> Vec<AppendResult> {
+    async fn append_all(&self, mut batches: Vec<(LogId, Batch)>) -> Vec<AppendResult> {
+        if batches.len() == 1 {
+            let (log, batch) = batches.remove(0);
+            return match self.weigh(&batch) {
+                Ok(bytes) => {
+                    let batch = PendingBatch { log, at: batch.at, entries: batch.entries };
+                    self.enqueue(vec![batch], bytes).await
+                }
+                Err(e) => vec![Err(e)],
+            };
+        }
         let max = self.inner.shared.options.batch_bytes_max;
         let mut results: Vec<Option<AppendResult>> = vec![None; batches.len()];
         // Mostly one call; more when all together are too much for one frame.

@@ -27,6 +27,7 @@ mod merge;
 mod options;
 mod read;
 mod recovery;
+mod request;
 mod scrub;
 mod segment;
 mod shared;

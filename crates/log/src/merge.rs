@@ -32,8 +32,10 @@ const LOOK_OVER_MAX: usize = 64;
 pub(crate) struct Merger {
     /// Bytes not trimmed, by segment. One not in here has not been looked over yet.
     live: Map<u64, u64>,
-    /// Segments that can't be read whole: left as they are.
+    /// Segments with a damaged chunk: not merged, deleted when all of it is trimmed.
     damaged: Set<u64>,
+    /// Segments with a damaged footer: left as they are.
+    unreadable: Set<u64>,
 }
 
 impl Merger {
@@ -86,7 +88,7 @@ impl Merger {
         let unknown: Vec<SegmentRow> = set
             .rows
             .iter()
-            .filter(|r| !self.live.contains_key(&r.id) && !self.damaged.contains(&r.id))
+            .filter(|r| !self.live.contains_key(&r.id) && !self.unreadable.contains(&r.id))
             .copied()
             .collect();
         let more = unknown.len() > LOOK_OVER_MAX;
@@ -96,7 +98,7 @@ impl Merger {
                 Ok(live) => drop(self.live.insert(row.id, live)),
                 Err(e) => {
                     note(shared, &e);
-                    self.damaged.insert(row.id);
+                    self.unreadable.insert(row.id);
                 }
             }
         }
@@ -106,7 +108,7 @@ impl Merger {
     /// The next files to become one (or better ones).
     fn pick(&self, rows: &[SegmentRow], shared: &Shared) -> Option<Vec<SegmentRow>> {
         let o = &shared.options;
-        let usable = |r: &&SegmentRow| self.live.contains_key(&r.id);
+        let usable = |r: &&SegmentRow| self.is_usable(r);
         let half_dead = rows.iter().filter(usable).find(|r| self.live[&r.id] < r.data_bytes / 2);
         if let Some(row) = half_dead {
             return Some(vec![*row]);
@@ -132,6 +134,10 @@ impl Merger {
         own.values().filter_map(|rows| window(rows)).next().or_else(|| window(&mixed))
     }
 
+    fn is_usable(&self, row: &SegmentRow) -> bool {
+        self.live.contains_key(&row.id) && !self.damaged.contains(&row.id)
+    }
+
     /// The smallest stretch of neighbours worth merging: none is larger than the others together,
     /// so that every byte is copied a logarithmic number of times.
     fn window(
@@ -147,7 +153,7 @@ impl Merger {
             total <= bytes_max
                 && largest <= total / 2
                 && largest < large
-                && w.iter().all(|r| self.live.contains_key(&r.id))
+                && w.iter().all(|r| self.is_usable(r))
         };
         let best = rows.windows(fan_in).filter(worth);
         let best = best.min_by_key(|w| w.iter().map(|r| r.data_bytes).sum::<u64>());

@@ -108,6 +108,7 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(env: &Env, options: &Options) -> Result<Recovered, OpenError> {
     let began = Instant::now();
     let disk = env.disk.as_ref();
+    disk.create_dir_all(Path::new("")).map_err(io_error("the data directory"))?;
     let lock = lock(disk)?;
     let (incarnation, created) = make(env)?;
     // What the names say must not change any more with what is done on their word.
@@ -163,7 +164,6 @@ pub(crate) fn recover(env: &Env, options: &Options) -> Result<Recovered, OpenErr
 }
 
 pub(crate) fn lock(disk: &dyn Disk) -> Result<Box<dyn Send + Sync>, OpenError> {
-    disk.create_dir_all(Path::new("")).map_err(io_error("the data directory"))?;
     disk.lock(Path::new(LOCK_FILE)).map_err(|e| match e.kind() {
         std::io::ErrorKind::WouldBlock => OpenError::Locked,
         _ => io_error(LOCK_FILE)(e),

@@ -1,6 +1,6 @@
 //! What the parts of a running store share: doors, bounds, memory, files, health, counters.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use millstream_env::Env;
 use parking_lot::Mutex;
@@ -35,8 +35,24 @@ pub(crate) struct Shared {
     pub prepare: Notify,
     pub health: Health,
     pub counters: Counters,
+    /// The last handle was dropped.
+    pub abandoned: AtomicBool,
     /// Keeps other processes out of the data directory.
     pub _lock: Box<dyn Send + Sync>,
+}
+
+impl Shared {
+    /// No promise can be kept any more: the process ends. Once the last handle is gone nobody was
+    /// promised anything that is not on disk, and the store just ends.
+    pub(crate) async fn fatal(&self, reason: &str) {
+        self.health.stop(reason);
+        self.room.notify_waiters();
+        if self.abandoned.load(Ordering::SeqCst) {
+            tracing::warn!(reason, "a store that nobody uses any more ended badly");
+            return;
+        }
+        self.env.fatal(reason).await;
+    }
 }
 
 /// Bytes that one permit of the queue stands for.

@@ -9,9 +9,9 @@ use tokio::sync::{Mutex, Notify, mpsc};
 
 use crate::checkpoint;
 use crate::merge::Merger;
+use crate::request::Request;
 use crate::scrub;
 use crate::shared::Shared;
-use crate::writer::Request;
 
 /// Pauses after failed checkpoints and merges: from the first to the second, doubling.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));

@@ -19,13 +19,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::buffers::{Buffer, Buffers};
-use crate::chunk::{
-    CHUNK_HEADER_LEN, ChunkHeader, ChunkKind, TRIM_LEN, write_chunk, write_entries,
-};
+use crate::chunk::{ChunkHeader, ChunkKind, write_chunk, write_entries};
 use crate::damage::is_full;
 use crate::frame::{FRAME_HEADER_LEN, FrameBuilder, FrameHeader, padded};
 use crate::map::Map;
 use crate::memory::{Change, LogRow, MemChunk};
+use crate::request::{Answer, AppendAnswer, ControlOp, PendingBatch, Request, answer, refuse_all};
 use crate::shared::{Shared, count};
 use crate::store::{AppendError, LogError, LogId, NewEntry, Position, PositionRange, Tail};
 use crate::wal::{NextFile, WalPosition};
@@ -37,53 +36,6 @@ const CONTROL_RESERVE: u64 = 64 << 10;
 const FULL_RETRY: Duration = Duration::from_millis(100);
 /// Most calls of one group: bounds the answers that one sync delays.
 const GROUP_CALLS_MAX: usize = 16_384;
-
-pub(crate) enum Request {
-    Append(AppendCall),
-    Control(ControlCall),
-    /// Prove the last frame durable, if nothing else is to be done.
-    Marker,
-    /// Write what came before, prove it, and end.
-    Stop(oneshot::Sender<()>),
-}
-
-pub(crate) struct AppendCall {
-    pub batches: Vec<PendingBatch>,
-    /// Bytes in the frame.
-    pub bytes: u64,
-    /// Permits to give back to the queue.
-    pub permits: u32,
-    pub reply: oneshot::Sender<Vec<Result<PositionRange, AppendError>>>,
-}
-
-pub(crate) struct PendingBatch {
-    pub log: LogId,
-    pub at: Timestamp,
-    pub entries: Vec<NewEntry>,
-}
-
-pub(crate) struct ControlCall {
-    pub ops: Vec<(LogId, ControlOp)>,
-    pub reply: oneshot::Sender<Result<Option<Tail>, LogError>>,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum ControlOp {
-    Create,
-    Seal,
-    Trim(Position),
-    Delete,
-}
-
-impl Request {
-    fn bytes(&self) -> u64 {
-        match self {
-            Request::Append(call) => call.bytes,
-            Request::Control(call) => (call.ops.len() * (CHUNK_HEADER_LEN + TRIM_LEN)) as u64,
-            Request::Marker | Request::Stop(_) => 0,
-        }
-    }
-}
 
 pub(crate) struct Writer {
     shared: Arc<Shared>,
@@ -125,13 +77,6 @@ enum BuiltChange {
     Data(ChunkHeader, Range<usize>),
     Other(Change),
 }
-
-enum Answer {
-    Append(oneshot::Sender<Vec<Result<PositionRange, AppendError>>>, Vec<AppendAnswer>),
-    Control(oneshot::Sender<Result<Option<Tail>, LogError>>, Result<Option<Tail>, LogError>),
-}
-
-type AppendAnswer = Result<PositionRange, AppendError>;
 
 impl Writer {
     pub(crate) fn new(
@@ -502,7 +447,11 @@ impl Writer {
             Err(e) => {
                 let reason = format!("writing or syncing the write-ahead log failed: {e}");
                 self.shared.health.stop(&reason);
-                answer_stopped(built.answers, &reason);
+                let stopped = (
+                    AppendError::Stopped { reason: reason.clone() },
+                    LogError::Stopped { reason: reason.clone() },
+                );
+                refuse_all(built.answers, &stopped.0, &stopped.1);
                 return self.die(&reason).await;
             }
         }
@@ -531,19 +480,8 @@ impl Writer {
         let reason = format!("no room in the write-ahead file: {e}");
         self.full_since = Some((Instant::now(), reason.clone()));
         self.shared.health.set_wal_full(Some(reason.clone()));
-        for a in built.answers {
-            match a {
-                Answer::Append(reply, answers) => {
-                    let full = || Err(AppendError::Full { reason: reason.clone() });
-                    let _ =
-                        reply.send(answers.into_iter().map(|a| a.and_then(|_| full())).collect());
-                }
-                Answer::Control(reply, answer) => {
-                    let full = Err(LogError::Full { reason: reason.clone() });
-                    let _ = reply.send(answer.and(full));
-                }
-            }
-        }
+        let full = AppendError::Full { reason: reason.clone() };
+        refuse_all(built.answers, &full, &LogError::Full { reason });
     }
 
     async fn publish(&mut self, built: Built) {
@@ -627,29 +565,6 @@ impl Writer {
         while let Ok(request) = self.requests.try_recv() {
             self.fail(vec![request]);
         }
-        self.shared.env.fatal(reason).await;
-    }
-}
-
-fn answer(answers: Vec<Answer>) {
-    for a in answers {
-        match a {
-            Answer::Append(reply, answers) => drop(reply.send(answers)),
-            Answer::Control(reply, answer) => drop(reply.send(answer)),
-        }
-    }
-}
-
-fn answer_stopped(answers: Vec<Answer>, reason: &str) {
-    for a in answers {
-        match a {
-            Answer::Append(reply, answers) => {
-                let stopped = || Err(AppendError::Stopped { reason: reason.into() });
-                drop(reply.send(answers.into_iter().map(|a| a.and_then(|_| stopped())).collect()));
-            }
-            Answer::Control(reply, _) => {
-                drop(reply.send(Err(LogError::Stopped { reason: reason.into() })));
-            }
-        }
+        self.shared.fatal(reason).await;
     }
 }

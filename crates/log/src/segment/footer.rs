@@ -255,3 +255,85 @@ impl Block {
         entries + 128
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(b: &mut Vec<u8>, longs: &[u64]) {
+        longs.iter().for_each(|n| b.extend(n.to_le_bytes()));
+    }
+
+    /// The format as bytes: a change here is a change of the format version.
+    #[test]
+    fn runs_sparse_entries_and_keys_are_these_bytes() {
+        let run = Run {
+            log: LogId::from_u64(1),
+            offset: 2,
+            len: 3,
+            first: Position::new(4, 5),
+            end: Position::new(6, 7),
+            first_at: Timestamp::from_millis(8),
+            last_at: Timestamp::from_millis(9),
+            chunks: 10,
+            entries: 11,
+            sparse_offset: 12,
+            sparse_count: 13,
+            sparse_crc: 14,
+        };
+        let mut expected = Vec::new();
+        numbers(&mut expected, &[1, 2, 3, 4]);
+        expected.extend(5u32.to_le_bytes());
+        numbers(&mut expected, &[6]);
+        expected.extend(7u32.to_le_bytes());
+        numbers(&mut expected, &[8, 9]);
+        expected.extend(10u32.to_le_bytes());
+        numbers(&mut expected, &[11, 12]);
+        expected.extend(13u32.to_le_bytes());
+        expected.extend(14u32.to_le_bytes());
+        expected.resize(RUN_LEN, 0);
+        let mut bytes = Vec::new();
+        run.encode(&mut bytes);
+        assert_eq!(bytes, expected);
+        assert_eq!(Run::decode_all(&bytes), Some(vec![run]));
+        assert_eq!(Run::decode_all(&bytes[1..]), None);
+
+        let sparse =
+            Sparse { position: Position::new(1, 2), at: Timestamp::from_millis(3), offset: 4 };
+        let mut bytes = Vec::new();
+        sparse.encode(&mut bytes);
+        assert_eq!(bytes, b"\x01\0\0\0\0\0\0\0\x02\0\0\0\x03\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0");
+        assert_eq!(Sparse::decode_all(&bytes), Some(vec![sparse]));
+
+        let key = Key { log: LogId::from_u64(1), first: Position::new(2, 3), crc: 4 };
+        let mut bytes = Vec::new();
+        key.encode(&mut bytes);
+        assert_eq!(bytes, b"\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\x04\0\0\0");
+        assert_eq!(Key::decode_all(&bytes), Some(vec![key]));
+    }
+
+    #[test]
+    fn a_trailer_is_these_bytes_and_every_flip_is_noticed() {
+        let row = SegmentRow { id: 9, family: Some(7), runs: 1, ..SegmentRow::default() };
+        let trailer = Trailer {
+            incarnation: *b"0123456789abcdef",
+            row,
+            runs_offset: 1,
+            keys_offset: 2,
+            keys_crc: 3,
+        };
+        let bytes = trailer.encode();
+        let mut expected = b"MSST\x01\0\0\x000123456789abcdef".to_vec();
+        numbers(&mut expected, &[1, 2, 3]);
+        row.encode(&mut expected);
+        expected.resize(TRAILER_LEN - 4, 0);
+        expected.extend(crc(&expected).to_le_bytes());
+        assert_eq!(bytes[..], expected);
+        assert_eq!(Trailer::decode(&bytes), Ok(trailer));
+        for at in 0..bytes.len() * 8 {
+            let mut bad = bytes;
+            bad[at / 8] ^= 1 << (at % 8);
+            assert!(Trailer::decode(&bad).is_err(), "bit {at}");
+        }
+    }
+}
