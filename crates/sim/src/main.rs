@@ -94,6 +94,7 @@ fn report(outcome: &Outcome, brief: bool) -> bool {
 
 fn scenario(name: &str) -> Result<Scenario, String> {
     match name {
+        "streams" => Ok(Scenario::Streams),
         "log" => Ok(Scenario::Log),
         "tables" => Ok(Scenario::Tables),
         _ => Err(format!("{name} is no scenario")),
