@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::catalogue::HttpStep;
+use crate::http_step::HttpStep;
 
 /// One operation to perform. Parameters are in the neutral form (see [`crate::cbor`]).
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@ pub mod cbor;
 pub mod client;
 pub mod driver;
 pub mod fixture;
+pub mod http_step;
 pub mod matcher;
 pub mod peers;
 pub mod raw;

@@ -11,7 +11,7 @@ use crate::catalogue::{TcpStep, Then};
 use crate::client::Answer;
 use crate::raw::bytes_of;
 
-/// Plays one step. The answer has no status when the server closed without one.
+/// Plays one step. The answer has no status when the server closed without one of HTTP/1.1.
 ///
 /// # Errors
 /// The server neither answers nor closes in time.
@@ -49,8 +49,8 @@ fn answer(socket: &mut TcpStream, deadline: Instant) -> Result<Answer> {
             Err(_) => break,
         }
     }
-    if seen.is_empty() {
-        return Ok(Answer::default());
+    if !seen.starts_with(b"HTTP/1.") {
+        return Ok(Answer { raw: Some(seen.into()), ..Answer::default() });
     }
     parse(&seen)
 }

@@ -1,22 +1,23 @@
 //! `cargo xtask operations`: the list of operations in docs/streams.md.
 //!
-//! What AWS has comes from the generated operation table of `api`; what we have comes from the
-//! server's implementation of its trait: an operation is there when its method is. The list stands
-//! between two markers of the page and a test proves that it is fresh.
+//! What AWS has comes from the generated operation table of `api`; what we lack from the server's
+//! explicit list, which a test of the server holds against the implementation. Ours stands between
+//! two markers of the page, and tidy proves that it is fresh.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{run, tree};
+use crate::run;
 
 /// The page that holds the list.
 pub const PAGE: &str = "docs/streams.md";
 /// The generated table: `Name method_name Input => Output;` for each operation.
 const TABLE: &str = "crates/api/src/gen/kinesis.rs";
-/// Where the trait is implemented.
-const SERVICE: &str = "crates/server/src/services";
+/// The list of what is not implemented: one quoted name a line.
+const LACKING: &str = "crates/server/tests/unimplemented.rs";
+const LACKING_BEGIN: &str = "const UNIMPLEMENTED: &[&str] = &[";
 const BEGIN: &str = "<!-- operations: written by `cargo xtask operations` -->";
 const END: &str = "<!-- /operations -->";
 
@@ -54,42 +55,43 @@ pub fn check(root: &Path) -> Result<()> {
 fn fresh(root: &Path) -> Result<String> {
     let page = std::fs::read_to_string(root.join(PAGE)).context("docs/streams.md is missing")?;
     let table = std::fs::read_to_string(root.join(TABLE)).context("the operation table")?;
-    let mut service = String::new();
-    for file in tree::files(root)?.iter().filter(|file| file.starts_with(root.join(SERVICE))) {
-        service.push_str(&std::fs::read_to_string(file)?);
+    let lacking = std::fs::read_to_string(root.join(LACKING)).context("the list of the lacking")?;
+    let lacking = unimplemented(&lacking)?;
+    let operations = operations(&table);
+    if let Some(stranger) = lacking.iter().find(|name| !operations.contains(name)) {
+        bail!("{LACKING} names {stranger}, which is no operation");
     }
-    let (have, lack): (Vec<_>, Vec<_>) =
-        operations(&table).into_iter().partition(|(_, method)| implements(&service, method));
+    let (lack, have): (Vec<_>, Vec<_>) =
+        operations.into_iter().partition(|name| lacking.contains(name));
     between(&page, &list(&have, &lack))
 }
 
-/// Names and methods in the table's order.
-fn operations(table: &str) -> Vec<(String, String)> {
+/// Names in the table's order.
+fn operations(table: &str) -> Vec<String> {
     let body = table.split_once("operations!").map_or("", |(_, body)| body);
     let body = body.split_once("\n}").map_or(body, |(body, _)| body);
     let lines = body.lines().filter(|line| line.contains("=>"));
-    lines
-        .filter_map(|line| {
-            let mut words = line.split_whitespace();
-            Some((words.next()?.to_owned(), words.next()?.to_owned()))
-        })
-        .collect()
+    lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
 }
 
-/// True when the service's files hold the method's body.
-fn implements(service: &str, method: &str) -> bool {
-    let code = service.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
-    let heads = [format!("fn {method}("), format!("fn {method}<")];
-    code.into_iter().any(|line| heads.iter().any(|head| line.contains(head.as_str())))
+/// The names of the server's list.
+fn unimplemented(test: &str) -> Result<Vec<String>> {
+    let (_, rest) = test.split_once(LACKING_BEGIN).context("no list UNIMPLEMENTED")?;
+    let (body, _) = rest.split_once("];").context("the list UNIMPLEMENTED has no end")?;
+    Ok(body.split('"').skip(1).step_by(2).map(str::to_owned).collect())
 }
 
-fn list(have: &[(String, String)], lack: &[(String, String)]) -> String {
-    let mut text = format!("{} of {} operations:\n\n", have.len(), have.len() + lack.len());
-    let names = |operations: &[(String, String)]| -> String {
-        operations.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    let _ = write!(text, "{}.\n\n", names(have));
-    let _ = writeln!(text, "The others answer `UnknownOperationException`: {}.", names(lack));
+fn list(have: &[String], lack: &[String]) -> String {
+    let mut text = format!(
+        "{} of {} operations:\n\n{}.\n",
+        have.len(),
+        have.len() + lack.len(),
+        have.join(", ")
+    );
+    if !lack.is_empty() {
+        let lack = lack.join(", ");
+        let _ = writeln!(text, "\nThe others answer `UnknownOperationException`: {lack}.");
+    }
     wrapped(&text)
 }
 
@@ -136,18 +138,16 @@ shape! { other => thing }
 ";
 
     #[test]
-    fn what_the_service_has_is_told_from_what_it_lacks() {
-        let operations = operations(TABLE);
-        assert_eq!(operations.len(), 2, "{operations:?}");
-        let service = "    async fn create_stream(&self) {}\n    // fn split_shard(\n";
-        assert!(implements(service, &operations[0].1));
-        assert!(!implements(service, &operations[1].1));
+    fn the_table_and_the_list_of_the_lacking_are_read() {
+        assert_eq!(operations(TABLE), ["CreateStream", "SplitShard"]);
+        let test = "use x;\nconst UNIMPLEMENTED: &[&str] = &[\n    \"SplitShard\",\n];\nfn f() {}";
+        assert_eq!(unimplemented(test).expect("the list is there"), ["SplitShard"]);
     }
 
     #[test]
     fn the_list_replaces_what_stood_between_the_markers() {
         let page = format!("# Title\n{BEGIN}\nold\n{END}\nafter\n");
-        let have = [("CreateStream".to_owned(), String::new())];
+        let have = ["CreateStream".to_owned()];
         let page = between(&page, &list(&have, &[])).expect("both markers are there");
         assert!(page.contains("1 of 1 operations") && !page.contains("old"), "{page}");
         assert!(page.ends_with("\nafter\n"), "{page}");

@@ -5,7 +5,7 @@
 
 use std::thread;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
 
 use crate::peers::Peers;
@@ -13,7 +13,8 @@ use crate::{run, tidy};
 
 /// Set up what the tests need, then run all checks and tests
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Steps, in this order: fmt, tidy, clippy, test.
+#[command(
+    after_help = "Steps, in this order: fmt, tidy, clippy, peers, test (which brings peers with it).
 
 Real clients (boto3, the AWS CLI, the JavaScript SDK) are installed into .peers at
 pinned versions. One that can't be installed is a visible skip, and a failure when CI=true.
@@ -21,7 +22,8 @@ pinned versions. One that can't be installed is a visible skip, and a failure wh
 Examples:
   cargo xtask test              all of it
   cargo xtask test fmt tidy     only these steps
-  CI=true cargo xtask test      as the build server does it")]
+  CI=true cargo xtask test      as the build server does it"
+)]
 pub struct Args {
     /// Only these steps
     #[arg(value_name = "STEP")]
@@ -36,40 +38,58 @@ enum Step {
     Tidy,
     /// clippy has nothing to say
     Clippy,
+    /// Real clients are installed
+    Peers,
     /// All tests of all crates, with real clients
     Test,
 }
 
 impl Args {
-    /// Runs the steps; the first that fails ends the run.
+    /// Runs the steps; all of them are tried before a failure is returned.
     pub fn run(self) -> Result<()> {
         let wants = |step| self.steps.is_empty() || self.steps.contains(&step);
         let begin = std::time::Instant::now();
         // Downloads wait for the network while the compiler has the cores.
-        let peers = wants(Step::Test).then(|| thread::spawn(Peers::install));
+        let wants_peers = wants(Step::Test) || wants(Step::Peers);
+        let peers = wants_peers.then(|| thread::spawn(Peers::install));
+        let mut failed = vec![];
+        let mut attempt = |name, work: &mut dyn FnMut() -> Result<()>| {
+            if let Err(error) = run::step(name, work) {
+                println!("    {error:#}");
+                failed.push(name);
+            }
+        };
         if wants(Step::Fmt) {
-            run::step("fmt", || run::run(&mut run::cargo(["fmt", "--all", "--check"])))?;
+            attempt("fmt", &mut || run::run(&mut run::cargo(["fmt", "--all", "--check"])));
         }
         if wants(Step::Tidy) {
-            run::step("tidy", tidy::run)?;
+            attempt("tidy", &mut tidy::run);
         }
         if wants(Step::Clippy) {
-            run::step("clippy", clippy)?;
+            attempt("clippy", &mut clippy);
         }
         if let Some(peers) = peers {
-            let build = ["test", "--workspace", "--locked", "--no-run", "--quiet"];
-            run::step("build", || run::run(&mut run::cargo(build)))?;
-            let binary = ["build", "--package", "millstream", "--locked", "--quiet"];
-            run::step("build the server", || run::run(&mut run::cargo(binary)))?;
-            let peers = run::step("peers", || {
-                let peers = peers.join().map_err(|_| anyhow!("the installation panicked"))?;
-                peers.report().map(|()| peers)
-            })?;
-            run::step("test", || test(&peers))?;
+            if wants(Step::Test) {
+                run::step("build", build)?;
+            }
+            let peers = peers.join().map_err(|_| anyhow!("the installation panicked"))?;
+            attempt("peers", &mut || peers.report());
+            if wants(Step::Test) {
+                attempt("test", &mut || test(&peers));
+            }
         }
-        println!("    all steps: done in {}", run::seconds(begin.elapsed()));
+        println!("    all steps: {}", run::seconds(begin.elapsed()));
+        if !failed.is_empty() {
+            bail!("failed: {}", failed.join(", "));
+        }
         Ok(())
     }
+}
+
+/// The tests and the server that the black-box tests run.
+fn build() -> Result<()> {
+    run::run(&mut run::cargo(["test", "--workspace", "--locked", "--no-run", "--quiet"]))?;
+    run::run(&mut run::cargo(["build", "--package", "millstream", "--locked", "--quiet"]))
 }
 
 fn clippy() -> Result<()> {

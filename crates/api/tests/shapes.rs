@@ -6,10 +6,11 @@
 use std::fmt::Debug;
 use std::path::Path;
 
+use http::{HeaderMap, HeaderName};
 use millstream_wire::operation::ShapeVisitor;
-use millstream_wire::pattern;
+use millstream_wire::rest::{self, Rest};
 use millstream_wire::sample::sample;
-use millstream_wire::{Codec, Service, Value, check};
+use millstream_wire::{Codec, Operation, Protocol, Service, Value, check, pattern};
 
 /// Samples of each shape.
 const SEEDS: u64 = 24;
@@ -19,6 +20,7 @@ const UNMET_MAX: usize = 4;
 
 struct Travel {
     service: &'static Service,
+    operations: &'static [Operation],
     shapes: usize,
     unmet: Vec<&'static str>,
 }
@@ -39,8 +41,31 @@ impl Travel {
                     assert_eq!(valid, Ok(()), "{operation}, seed {seed}: {back:?}");
                 }
             }
+            if is_input && self.service.codec == Codec::RestJson {
+                self.over_rest(operation, &value);
+            }
             self.unmet.extend(unmet);
         }
+    }
+
+    /// A call to a REST service is found by its path and read back as it was.
+    fn over_rest<T: Value + Debug + PartialEq>(&self, operation: &'static str, value: &T) {
+        let op = self.operations.iter().find(|op| op.name == operation).expect("a known operation");
+        let sent = rest::encode_request(op, value);
+        let (path, query) = sent.uri.split_once('?').unwrap_or((&sent.uri, ""));
+        let mut headers = HeaderMap::new();
+        for (name, value) in &sent.headers {
+            // Not every text may stand in a header.
+            let Ok(value) = value.parse() else { return };
+            headers.append(HeaderName::from_bytes(name.as_bytes()).expect("a name"), value);
+        }
+        let (index, labels) = rest::route(self.operations, sent.method, path, query)
+            .unwrap_or_else(|| panic!("{operation}: nothing at {path}"));
+        assert_eq!(self.operations[index].name, operation, "at {path}");
+        let call = Rest { labels, query: query.to_owned(), headers, body: sent.body };
+        let (back, missing) = call.decode::<T>(op).expect("our own spelling");
+        assert_eq!(&back, value, "{operation}");
+        assert!(missing.is_empty(), "{operation}: {missing:?}");
     }
 }
 
@@ -59,9 +84,10 @@ macro_rules! travels {
         #[cfg(feature = $feature)]
         #[test]
         fn $module() {
-            use millstream_api::$module::{Op, SERVICE, visit_shapes};
+            use millstream_api::$module::{OPERATIONS, Op, SERVICE, visit_shapes};
             assert_eq!(Op::ALL.len(), $operations, "operations of the model");
-            let mut travel = Travel { service: &SERVICE, shapes: 0, unmet: Vec::new() };
+            let mut travel =
+                Travel { service: &SERVICE, operations: OPERATIONS, shapes: 0, unmet: Vec::new() };
             visit_shapes(&mut travel);
             assert!(travel.shapes >= $operations, "{} shapes", travel.shapes);
             travel.unmet.sort();

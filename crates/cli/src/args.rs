@@ -1,39 +1,12 @@
-//! The command line's first level and what all commands share.
+//! What the arguments of all commands share.
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::bench::args::BenchArgs;
-use crate::put::PutArgs;
-use crate::streams::StreamsArgs;
-use crate::tail::TailArgs;
+use clap::{Args, ValueEnum};
 
 /// The port of a server on this machine, for `serve` and for every client command: the one that
 /// people who had kinesalite before have in their settings already.
 pub const DEFAULT_PORT: u16 = 4567;
-
-#[derive(Parser)]
-#[command(
-    name = "millstream",
-    version,
-    about = "Amazon Kinesis that you run yourself, and the tools for any Kinesis",
-    after_help = "Examples:
-  millstream serve                                  a server with ./millstream-data
-  millstream streams create orders --shards 4
-  tail -f app.log | millstream put orders
-  millstream tail orders --from trim-horizon --follow
-  millstream streams list --endpoint-url aws        the same against AWS
-
-Client commands go to http://127.0.0.1:4567 unless --endpoint-url, AWS_ENDPOINT_URL_KINESIS or
-AWS_ENDPOINT_URL says otherwise; `aws` stands for AWS's own endpoint in the region."
-)]
-pub struct Cli {
-    #[command(flatten)]
-    pub global: Global,
-    #[command(subcommand)]
-    pub command: Command,
-}
 
 /// Where, as whom, and how to answer.
 #[derive(Args, Clone, Debug, Default)]
@@ -61,31 +34,6 @@ pub enum Output {
     #[default]
     Text,
     Json,
-}
-
-#[derive(Subcommand)]
-pub enum Command {
-    /// Create, list, describe and delete streams
-    Streams(StreamsArgs),
-    /// Put lines as records
-    Put(PutArgs),
-    /// Show the records of all shards, as they come
-    Tail(TailArgs),
-    /// Load a stream and measure: throughput, latency, CPU, memory
-    Bench(BenchArgs),
-}
-
-/// Client commands wait for the network; two threads do.
-const TOOL_THREADS: usize = 2;
-
-impl Command {
-    /// Threads of the runtime; `None`: one per core.
-    pub fn threads(&self) -> Option<usize> {
-        match self {
-            Command::Bench(args) => Some(args.threads()),
-            Command::Streams(_) | Command::Put(_) | Command::Tail(_) => Some(TOOL_THREADS),
-        }
-    }
 }
 
 /// Reads `10s`, `500ms`, `2m`, `1h30m`; 0 and negative ones are refused.

@@ -5,14 +5,17 @@
 
 mod args;
 mod bench;
+mod command;
 mod connect;
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // tests run their fake service on tokio itself
 #[path = "../../client/tests/fake/mod.rs"]
 mod fake;
+mod fsck;
 mod logging;
 mod output;
 mod put;
+mod serve;
 mod streams;
 mod tail;
 
@@ -20,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use command::{Cli, Command};
 
 /// The default allocator of the C library costs a quarter of the throughput with large bodies.
 #[global_allocator]
@@ -46,11 +49,15 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    logging::of_tools();
+    if !matches!(cli.command, Command::Serve(_)) {
+        logging::of_tools();
+    }
     match cli.command {
+        Command::Serve(args) => serve::run(&cli.global, args).await,
         Command::Streams(args) => streams::run(&cli.global, args).await,
         Command::Put(args) => put::run(&cli.global, args).await,
         Command::Tail(args) => tail::run(&cli.global, args).await,
+        Command::Fsck(args) => fsck::run(&cli.global, args).await,
         Command::Bench(args) => bench::run(&cli.global, args).await,
     }
 }

@@ -92,10 +92,6 @@ impl Error {
     pub(crate) fn transport(place: impl Into<String>, reason: impl ToString) -> Error {
         Error::Transport { place: place.into(), reason: reason.to_string() }
     }
-
-    pub(crate) fn transport_of(endpoint: &crate::Endpoint, e: crate::transport::BoxError) -> Error {
-        Error::transport(endpoint.to_string(), chain(e.as_ref()))
-    }
 }
 
 /// An error and its causes in one line, each said once.

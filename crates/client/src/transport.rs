@@ -99,7 +99,10 @@ impl Connector {
     /// [`Error::Transport`]: nobody listens, no such name, or no trust.
     pub async fn connect(&self, endpoint: &Endpoint) -> Result<Stream, Error> {
         let uri = endpoint.uri(http::uri::PathAndQuery::from_static("/"));
-        self.clone().call(uri).await.map_err(|e| Error::transport_of(endpoint, e))
+        self.clone().call(uri).await.map_err(|e| {
+            let cause: &(dyn std::error::Error + 'static) = e.as_ref();
+            Error::transport(endpoint.to_string(), crate::error::chain(cause))
+        })
     }
 }
 

@@ -24,7 +24,7 @@ use crate::store::{
     AppendError, Batch, Entries, LogError, LogId, LogStore, Position, PositionRange, ReadError,
     ReadLimit, Tail,
 };
-use crate::upkeep;
+use crate::upkeep::{self, Stop};
 use crate::writer::{AppendCall, ControlCall, ControlOp, PendingBatch, Request, Writer};
 
 /// A handle to an embedded store. Cheap to clone.
@@ -36,10 +36,15 @@ pub struct EmbeddedLog {
 struct Inner {
     shared: Arc<Shared>,
     requests: mpsc::UnboundedSender<Request>,
-    /// Ends the background tasks when set or dropped.
-    stop: watch::Sender<bool>,
+    stop: Arc<Stop>,
     merger: Arc<tokio::sync::Mutex<Merger>>,
     tasks: Mutex<Vec<Task>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.set();
+    }
 }
 
 /// Figures of a running store, counted since its start.
@@ -102,9 +107,9 @@ impl EmbeddedLog {
         let (requests, queue) = mpsc::unbounded_channel();
         let writer = Writer::new(shared.clone(), queue, rows, r.next_lsn, r.epoch);
         let mut tasks = vec![env.spawn_thread("log-writer", writer.run())];
-        let (stop, stopped) = watch::channel(false);
+        let stop = Arc::<Stop>::default();
         let merger = Arc::default();
-        tasks.extend(upkeep::spawn(&shared, &merger, requests.downgrade(), stopped));
+        tasks.extend(upkeep::spawn(&shared, &merger, requests.downgrade(), &stop));
         let inner = Inner { shared, requests, stop, merger, tasks: Mutex::new(tasks) };
         Ok((EmbeddedLog { inner: Arc::new(inner) }, r.report))
     }
@@ -134,7 +139,7 @@ impl EmbeddedLog {
     }
 
     async fn end_tasks(&self) {
-        let _ = self.inner.stop.send(true);
+        self.inner.stop.set();
         let tasks = std::mem::take(&mut *self.inner.tasks.lock());
         for task in tasks {
             task.join().await;

@@ -110,6 +110,10 @@ pub(crate) fn recover(env: &Env, options: &Options) -> Result<Recovered, OpenErr
     let disk = env.disk.as_ref();
     let lock = lock(disk)?;
     let (incarnation, created) = make(env)?;
+    // What the names say must not change any more with what is done on their word.
+    for dir in ["", WAL_DIR, SEGMENT_DIR] {
+        disk.sync_dir(Path::new(dir)).map_err(io_error(dir))?;
+    }
     let manifest = Manifest::load(disk, MANIFEST).map_err(missing_is_damage)?;
     if manifest.incarnation != incarnation {
         let what = "it belongs to another data directory";
@@ -237,7 +241,7 @@ fn settle(disk: &dyn Disk, end: &ScanEnd) -> Result<(), OpenError> {
         wal::cut(disk, end.end)?;
     }
     if end.frames > 0 {
-        wal::sync(disk, end)?;
+        wal::settle(disk, end)?;
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! What runs beside the writer: checkpoints, markers, files ahead of need, merging, the scrub.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millstream_env::Task;
-use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::sync::{Mutex, Notify, mpsc};
 
 use crate::checkpoint;
 use crate::merge::Merger;
@@ -18,14 +18,40 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fr
 /// Between two rounds of the scrub.
 const SCRUB_PAUSE: Duration = Duration::from_secs(60);
 
-/// Turns `true`, or closes, when the store ends.
-type Stop = watch::Receiver<bool>;
+/// Tells the background tasks that the store ends. (A `watch` would wake them in an order that no
+/// seed decides.)
+#[derive(Default)]
+pub(crate) struct Stop {
+    set: AtomicBool,
+    news: Notify,
+}
+
+impl Stop {
+    pub(crate) fn set(&self) {
+        self.set.store(true, Ordering::SeqCst);
+        self.news.notify_waiters();
+    }
+
+    fn is_set(&self) -> bool {
+        self.set.load(Ordering::SeqCst)
+    }
+
+    async fn wait(&self) {
+        loop {
+            let news = self.news.notified();
+            if self.is_set() {
+                return;
+            }
+            news.await;
+        }
+    }
+}
 
 pub(crate) fn spawn(
     shared: &Arc<Shared>,
     merger: &Arc<Mutex<Merger>>,
     requests: mpsc::WeakUnboundedSender<Request>,
-    stop: Stop,
+    stop: &Arc<Stop>,
 ) -> Vec<Task> {
     let env = &shared.env;
     let mut tasks = vec![
@@ -35,14 +61,14 @@ pub(crate) fn spawn(
         env.spawn("log-merge", merges(shared.clone(), merger.clone(), stop.clone())),
     ];
     if shared.options.scrub_bytes_per_sec > 0 {
-        tasks.push(env.spawn("log-scrub", scrubs(shared.clone(), stop)));
+        tasks.push(env.spawn("log-scrub", scrubs(shared.clone(), stop.clone())));
     }
     tasks
 }
 
-async fn checkpoints(shared: Arc<Shared>, mut stop: Stop) {
+async fn checkpoints(shared: Arc<Shared>, stop: Arc<Stop>) {
     let mut pause = BACK_OFF.0;
-    while wait(&shared.checkpoint_due, &mut stop).await {
+    while wait(&shared.checkpoint_due, &stop).await {
         match checkpoint::run(&shared).await {
             Ok(()) => {
                 pause = BACK_OFF.0;
@@ -54,7 +80,7 @@ async fn checkpoints(shared: Arc<Shared>, mut stop: Stop) {
                 shared.health.set_checkpoint_error(Some(e.to_string()));
                 shared.room.notify_waiters();
                 shared.checkpoint_due.notify_one();
-                if !sleep(&shared, pause, &mut stop).await {
+                if !sleep(&shared, pause, &stop).await {
                     return;
                 }
                 pause = (2 * pause).min(BACK_OFF.1);
@@ -67,12 +93,12 @@ async fn checkpoints(shared: Arc<Shared>, mut stop: Stop) {
 async fn markers(
     shared: Arc<Shared>,
     requests: mpsc::WeakUnboundedSender<Request>,
-    mut stop: Stop,
+    stop: Arc<Stop>,
 ) {
-    while wait(&shared.unproven, &mut stop).await {
+    while wait(&shared.unproven, &stop).await {
         loop {
             let before = shared.counters.frames.load(Ordering::Relaxed);
-            if !sleep(&shared, shared.options.idle_marker_after, &mut stop).await {
+            if !sleep(&shared, shared.options.idle_marker_after, &stop).await {
                 return;
             }
             if shared.counters.frames.load(Ordering::Relaxed) == before {
@@ -85,18 +111,18 @@ async fn markers(
 }
 
 /// Makes the next write-ahead file while the present one is filled.
-async fn files(shared: Arc<Shared>, mut stop: Stop) {
-    while wait(&shared.prepare, &mut stop).await {
+async fn files(shared: Arc<Shared>, stop: Arc<Stop>) {
+    while wait(&shared.prepare, &stop).await {
         let job = shared.clone();
         shared.env.blocking(move || job.wal.lock().prepare()).await;
     }
 }
 
-async fn merges(shared: Arc<Shared>, merger: Arc<Mutex<Merger>>, mut stop: Stop) {
+async fn merges(shared: Arc<Shared>, merger: Arc<Mutex<Merger>>, stop: Arc<Stop>) {
     let mut pause = BACK_OFF.0;
-    while sleep(&shared, shared.options.merge_interval, &mut stop).await {
+    while sleep(&shared, shared.options.merge_interval, &stop).await {
         loop {
-            if *stop.borrow() {
+            if stop.is_set() {
                 return;
             }
             let step = merger.lock().await.step(&shared).await;
@@ -108,7 +134,7 @@ async fn merges(shared: Arc<Shared>, merger: Arc<Mutex<Merger>>, mut stop: Stop)
                 }
                 Err(e) => {
                     shared.health.set_merge_error(Some(e.to_string()));
-                    if !sleep(&shared, pause, &mut stop).await {
+                    if !sleep(&shared, pause, &stop).await {
                         return;
                     }
                     pause = (2 * pause).min(BACK_OFF.1);
@@ -119,30 +145,30 @@ async fn merges(shared: Arc<Shared>, merger: Arc<Mutex<Merger>>, mut stop: Stop)
     }
 }
 
-async fn scrubs(shared: Arc<Shared>, mut stop: Stop) {
-    while sleep(&shared, SCRUB_PAUSE, &mut stop).await {
+async fn scrubs(shared: Arc<Shared>, stop: Arc<Stop>) {
+    while sleep(&shared, SCRUB_PAUSE, &stop).await {
         let speed = shared.options.scrub_bytes_per_sec;
         tokio::select! {
             biased;
             () = scrub::round(&shared, speed) => {}
-            _ = stop.wait_for(|s| *s) => return,
+            () = stop.wait() => return,
         }
     }
 }
 
 /// `false`: the store ends.
-async fn wait(what: &Notify, stop: &mut Stop) -> bool {
+async fn wait(what: &Notify, stop: &Stop) -> bool {
     tokio::select! {
         biased;
-        _ = stop.wait_for(|s| *s) => false,
+        () = stop.wait() => false,
         () = what.notified() => true,
     }
 }
 
-async fn sleep(shared: &Shared, time: Duration, stop: &mut Stop) -> bool {
+async fn sleep(shared: &Shared, time: Duration, stop: &Stop) -> bool {
     tokio::select! {
         biased;
-        _ = stop.wait_for(|s| *s) => false,
+        () = stop.wait() => false,
         () = shared.env.sleep(time) => true,
     }
 }

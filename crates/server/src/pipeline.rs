@@ -8,6 +8,7 @@
 
 mod answer;
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -192,7 +193,11 @@ fn respond(request: &Parts, id: RequestId, served: &Result<Reply, Refusal>) -> R
         Ok(reply) => {
             *response.status_mut() = front_door::status_of(reply.status);
             let headers = response.headers_mut();
-            if let Ok(value) = content_type(&reply.content_type) {
+            let content_type = match &reply.content_type {
+                Cow::Borrowed(name) => Ok(HeaderValue::from_static(name)),
+                Cow::Owned(name) => HeaderValue::from_str(name),
+            };
+            if let Ok(value) = content_type {
                 headers.insert(header::CONTENT_TYPE, value);
             }
             for (name, value) in &reply.headers {
@@ -226,13 +231,6 @@ fn respond(request: &Parts, id: RequestId, served: &Result<Reply, Refusal>) -> R
     }
     front_door::add_cors_headers(request, headers);
     response
-}
-
-fn content_type(name: &std::borrow::Cow<'static, str>) -> Result<HeaderValue, ()> {
-    match name {
-        std::borrow::Cow::Borrowed(name) => Ok(HeaderValue::from_static(name)),
-        std::borrow::Cow::Owned(name) => HeaderValue::from_str(name).map_err(|_| ()),
-    }
 }
 
 /// Part of the body is unread then, and may never come.

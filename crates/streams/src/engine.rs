@@ -17,7 +17,6 @@ use crate::stats::StreamCounts;
 use crate::stream_row::{StreamRow, key_of};
 use crate::throttle::Throttle;
 use crate::token::TokenKey;
-use crate::{sweep, token, trim};
 
 /// How often a change is tried against others who change the same row.
 const CONFLICTS_MAX: usize = 50;
@@ -38,46 +37,12 @@ pub(crate) struct Inner {
     pub(crate) cache: Arc<Cache>,
     pub(crate) token_key: TokenKey,
     pub(crate) throttle: Throttle,
-    stop: watch::Sender<bool>,
-    tasks: Mutex<Vec<Task>>,
+    /// Ends the background work when it says `true`.
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) tasks: Mutex<Vec<Task>>,
 }
 
 impl Streams {
-    /// Reads what the stores hold and starts the background work: following the rows, finishing
-    /// what was begun, giving back the space of expired records.
-    ///
-    /// # Errors
-    /// If a store does not answer, or a row can't be read or is of a newer program.
-    pub async fn new(
-        env: Env,
-        log: Arc<dyn LogStore>,
-        meta: Arc<dyn MetaStore>,
-        options: Options,
-    ) -> Result<Streams> {
-        let token_key = token::load_key(&env, &*meta).await?;
-        let (cache, changes) = Cache::load(meta.clone()).await?;
-        let (stop, stopped) = watch::channel(false);
-        let follow = cache.clone().follow(env.clone(), changes, stopped.clone());
-        let follow = env.spawn("streams-follow", follow);
-        let inner = Inner {
-            env: env.clone(),
-            log,
-            meta,
-            options,
-            cache,
-            token_key,
-            throttle: Throttle::default(),
-            stop,
-            tasks: Mutex::new(vec![follow]),
-        };
-        let streams = Streams { inner: Arc::new(inner) };
-        let weak = Arc::downgrade(&streams.inner);
-        let sweep = env.spawn("streams-sweep", sweep::run(weak.clone(), stopped.clone()));
-        let trim = env.spawn("streams-trim", trim::run(weak, stopped));
-        streams.inner.tasks.lock().extend([sweep, trim]);
-        Ok(streams)
-    }
-
     /// Ends the background work and waits for it. Operations go on working until the stores end.
     pub async fn shutdown(&self) {
         self.inner.stop.send_replace(true);

@@ -9,8 +9,8 @@
 //! | `engine` | what all operations share: finding a stream, changing its row |
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
-//! | `put`, `iterator`, `get`, `reader`, `throttle`, `token` | records |
-//! | `sweep`, `trim` | background work |
+//! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
+//! | `start`, `sweep`, `trim` | the start and the background work |
 //!
 //! Invariant: knows no HTTP, no AWS shapes and no wire format.
 //! Invariant: nothing here supposes that this process is the only one: rows change by
@@ -32,12 +32,14 @@ mod reader;
 mod route;
 mod settings;
 pub mod shard_map;
+mod start;
 mod stats;
 mod stream_row;
 mod sweep;
 mod tags;
 mod throttle;
 mod token;
+mod tokens;
 mod trim;
 
 #[cfg(test)]

@@ -6,26 +6,19 @@
 //! reads the tokens of the others. The kind of token is authenticated with it: an iterator is no
 //! list token.
 
-use std::time::Duration;
-
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use millstream_base::limits::ITERATOR_CHARS_MAX;
 use millstream_base::{AccountId, Region, Scope, ShardId, StreamArn, StreamName, Timestamp};
 use millstream_env::Env;
 use millstream_log::Position;
 use millstream_meta::{Document, Expect, Key, MetaError, MetaStore};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Streams;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::ShardFilter;
 
 const VERSION: [u8; 8] = [0, 0, 0, 0, 0, 0, 0, 1];
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
-/// Most characters of a list token that can be ours.
-const TOKEN_CHARS_MAX: usize = 1024;
-
 /// Where a shard is to be read next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IteratorToken {
@@ -62,66 +55,6 @@ pub(crate) trait Token: Sized {
     fn read(from: &mut Reader<'_>) -> Option<Self>;
 }
 
-impl Streams {
-    pub(crate) fn seal_token<T: Token>(&self, token: &T) -> String {
-        self.inner.token_key.seal(token, self.inner.env.random_bytes())
-    }
-
-    /// An iterator of any age. Quotes around it are passed over: they come with pasted JSON.
-    pub(crate) fn open_iterator(&self, text: &str) -> Result<IteratorToken> {
-        let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
-        if bare.len() > ITERATOR_CHARS_MAX {
-            return Err(Error::IteratorInvalid);
-        }
-        self.inner.token_key.open(bare).ok_or(Error::IteratorInvalid)
-    }
-
-    pub(crate) fn open_shards_token(&self, text: &str, scope: &Scope) -> Result<ShardsToken> {
-        let token: ShardsToken = self.open_list_token(text)?;
-        self.check_list_token(token.issued, token.stream.scope(), scope)?;
-        Ok(token)
-    }
-
-    pub(crate) fn open_streams_token(&self, text: &str, scope: &Scope) -> Result<StreamsToken> {
-        let token: StreamsToken = self.open_list_token(text)?;
-        self.check_list_token(token.issued, &token.scope, scope)?;
-        Ok(token)
-    }
-
-    /// The stream whose shards a ListShards token lists, for authorization; neither its age nor
-    /// its place are looked at.
-    pub fn next_token_stream(&self, next_token: &str) -> Result<StreamArn> {
-        let token: ShardsToken = self.open_list_token(next_token)?;
-        Ok(token.stream)
-    }
-
-    fn open_list_token<T: Token>(&self, text: &str) -> Result<T> {
-        if text.len() > TOKEN_CHARS_MAX {
-            return Err(Error::NextTokenInvalid);
-        }
-        self.inner.token_key.open(text).ok_or(Error::NextTokenInvalid)
-    }
-
-    fn check_list_token(&self, issued: Timestamp, given_in: &Scope, used_in: &Scope) -> Result<()> {
-        if given_in != used_in {
-            return Err(Error::NextTokenInvalid);
-        }
-        let (now, life) = (self.now(), self.inner.options.next_token_life);
-        match now.since(issued) > life {
-            true => Err(Error::NextTokenExpired { issued, now, life }),
-            false => Ok(()),
-        }
-    }
-
-    pub(crate) fn check_iterator_age(&self, issued: Timestamp) -> Result<()> {
-        let (now, life): (_, Duration) = (self.now(), self.inner.options.iterator_life);
-        match now.since(issued) > life {
-            true => Err(Error::IteratorExpired { issued, now, life }),
-            false => Ok(()),
-        }
-    }
-}
-
 /// The key that seals all tokens of a data directory.
 pub(crate) struct TokenKey(LessSafeKey);
 
@@ -131,7 +64,7 @@ impl TokenKey {
         TokenKey(LessSafeKey::new(key))
     }
 
-    fn seal<T: Token>(&self, token: &T, nonce: [u8; NONCE_BYTES]) -> String {
+    pub(crate) fn seal<T: Token>(&self, token: &T, nonce: [u8; NONCE_BYTES]) -> String {
         let mut said = Vec::with_capacity(256);
         token.write(&mut said);
         let tag = self
@@ -146,7 +79,7 @@ impl TokenKey {
         base64_simd::STANDARD.encode_to_string(whole)
     }
 
-    fn open<T: Token>(&self, text: &str) -> Option<T> {
+    pub(crate) fn open<T: Token>(&self, text: &str) -> Option<T> {
         let whole = base64_simd::STANDARD.decode_to_vec(text).ok()?;
         // Base64 can spell the same bytes in other ways: only ours is taken.
         if base64_simd::STANDARD.encode_to_string(&whole) != text {

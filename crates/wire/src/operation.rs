@@ -77,12 +77,8 @@ pub enum Place {
     Label(&'static str),
     /// A query parameter.
     Query(&'static str),
-    /// A map whose entries are query parameters.
-    QueryMap,
     /// A header.
     Header(&'static str),
-    /// A map whose entries are headers with this prefix.
-    HeaderMap(&'static str),
     /// The HTTP status itself.
     Status,
     /// The member is the body; with a blob or string, as it is.
@@ -264,6 +260,17 @@ impl<T> Future for Unimplemented<T> {
 /// Whether `future` is the answer of an operation that a handler does not have. It is not polled.
 pub fn is_unimplemented<F: Future>(future: F) -> bool {
     let name = std::any::type_name_of_val(&future);
+    is_unimplemented_name(name)
+}
+
+/// Whether what `run` starts is a default method of a service's trait; starts nothing.
+#[doc(hidden)]
+pub fn starts_unimplemented<I, F: Future>(run: &impl FnOnce(I) -> F) -> bool {
+    let _ = run;
+    is_unimplemented_name(std::any::type_name::<F>())
+}
+
+fn is_unimplemented_name(name: &str) -> bool {
     name.starts_with(module_path!()) && name.contains("Unimplemented<")
 }
 
@@ -354,7 +361,7 @@ macro_rules! operations {
             })*
         }
 
-        /// Serves one call: decode, validate, authorise, run, encode.
+        /// Serves one call: is it there, decode, validate, authorise, run, encode.
         ///
         /// # Errors
         /// What the client shall be told, see `Reply::of_error`.
@@ -366,9 +373,15 @@ macro_rules! operations {
         ) -> Result<$crate::Reply, $crate::ServiceError> {
             match op {
                 $(Op::$Op => {
+                    let run = |input: $In| handler.$method(ctx, input);
+                    // A client that is told what is wrong with its input believes that the
+                    // operation is there.
+                    if $crate::operation::starts_unimplemented(&run) {
+                        return Err($crate::ServiceError::unknown_operation());
+                    }
                     let input = $crate::operation::accept::<$In>(op.info(), &protocol)?;
                     handler.authorise(ctx, Request::$Op(&input)).await?;
-                    let output = handler.$method(ctx, input).await?;
+                    let output = run(input).await?;
                     Ok($crate::operation::Output::reply(output, op.info(), &protocol))
                 })*
             }

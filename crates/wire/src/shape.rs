@@ -49,6 +49,7 @@ macro_rules! shape {
 
             impl $crate::hidden::Value for $Name {
                 const SCALAR: bool = false;
+                const MEMBER_COUNT: usize = __Field::__COUNT as usize;
 
                 fn encode(&self, e: &mut dyn $crate::hidden::Encoder) {
                     e.structure($crate::hidden::Structure::present(self));

@@ -343,7 +343,8 @@ fn checked(mut claim: Claim) -> Result<Claim, ServiceError> {
             ));
         }
     }
-    if !claim.signed_headers.iter().any(|name| name == "host") {
+    // The JavaScript SDK signs HTTP/2's own spelling.
+    if !claim.signed_headers.iter().any(|name| name == "host" || name == ":authority") {
         return Err(error(
             "InvalidSignatureException",
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",

@@ -16,6 +16,8 @@ pub trait Value: Sized {
     const SHOWN: bool = true;
     /// The known values of an enum.
     const VALUES: Option<&'static [&'static str]> = None;
+    /// How many members a structure has.
+    const MEMBER_COUNT: usize = 0;
 
     fn encode(&self, e: &mut dyn Encoder);
 

@@ -185,6 +185,22 @@ fn the_front_door_says_what_is_missing() {
     }
 }
 
+/// HTTP/2's spelling of the host, which the JavaScript SDK signs.
+#[test]
+fn the_authority_stands_for_the_host() {
+    let header = "AWS4-HMAC-SHA256 Credential=AKID/20150830/us-east-1/service/aws4_request, \
+                  SignedHeaders=:authority;x-amz-date, Signature=00";
+    let headers = [("authorization", header), ("x-amz-date", "20150830T123600Z")];
+    let parts = request("http://example.com:8080/", &headers);
+    let claim = Claim::of(&parts).unwrap();
+    let canonical = millstream_wire::sigv4::canonical_request(&parts, &claim, "hash");
+    assert_eq!(
+        canonical,
+        "GET\n/\n\n:authority:example.com:8080\nx-amz-date:20150830T123600Z\n\n\
+         :authority;x-amz-date\nhash"
+    );
+}
+
 #[test]
 fn a_wrong_clock_is_told_both_times() {
     let claim = Claim::of(&cases()[0].parts).unwrap();

@@ -106,11 +106,10 @@ fn bindings(model: &Model, side: &Value) -> Result<String> {
         let wire = info["locationName"].as_str().unwrap_or(member);
         let map = model.shape(info["shape"].as_str().unwrap_or_default())["type"] == "map";
         let place = match info["location"].as_str() {
+            Some(place) if map => bail!("{name}.{member} is a map in {place}"),
             Some("uri") => format!("Place::Label({wire:?})"),
-            Some("querystring") if map => "Place::QueryMap".to_owned(),
             Some("querystring") => format!("Place::Query({wire:?})"),
             Some("header") => format!("Place::Header({wire:?})"),
-            Some("headers") => format!("Place::HeaderMap({wire:?})"),
             Some("statusCode") => "Place::Status".to_owned(),
             Some(other) => bail!("{name}.{member} lies in {other}"),
             None if shape["payload"] == member && streamed != Some(member) => {

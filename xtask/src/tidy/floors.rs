@@ -48,14 +48,12 @@ pub fn circles(house: &House) -> Result<Vec<Problem>> {
         let ours = package.dependencies.iter().filter(|found| is_ours(house, &found.name));
         edges.insert(&package.name, ours.map(|found| found.name.as_str()).collect());
     }
-    let circle = super::modules::circle(&edges);
-    Ok(circle
-        .map(|circle| {
-            let says = format!("a circle between crates: {}", circle.join(" -> "));
-            Problem::new(&house.root.join("Cargo.toml"), 0, says)
-        })
-        .into_iter()
-        .collect())
+    let manifest = house.root.join("Cargo.toml");
+    let knots = super::modules::knots(&edges).into_iter().map(|knot| {
+        let names: Vec<&str> = knot.into_iter().collect();
+        Problem::new(&manifest, 0, format!("a circle between crates: {}", names.join(", ")))
+    });
+    Ok(knots.collect())
 }
 
 /// The rules of [`STRANGERS`].

@@ -96,7 +96,7 @@ pub struct BenchArgs {
     #[arg(long)]
     pub server_pid: Option<u32>,
 
-    /// Measure a bare HTTP round trip and a 4 KiB write with fdatasync first
+    /// Measure a bare HTTP round trip and a 4 KiB write with fdatasync too, before and after
     #[arg(long)]
     pub calibrate: bool,
 

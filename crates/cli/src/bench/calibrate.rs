@@ -15,8 +15,8 @@ use super::http::render;
 use super::load::open;
 use super::record::{Latencies, Tally};
 
-/// How long each of the two is measured.
-const SPAN: Duration = Duration::from_secs(2);
+/// How long each of the two is measured, before and after.
+const SPAN: Duration = Duration::from_secs(1);
 
 /// The file that is written and removed again.
 const FILE: &str = ".millstream-calibrate";
@@ -31,19 +31,35 @@ pub struct Calibration {
     pub sync_us: Latencies,
 }
 
-/// Measures both, one after the other; the server should be idle.
-///
-/// # Errors
-/// No connection, or the directory can't be written to.
-pub async fn run(client: &Client, dir: &Path, env: &Env) -> anyhow::Result<Calibration> {
-    let round_trip_us = round_trip(client).await.context("GET /healthz")?;
-    let shown = dir.display().to_string();
-    let dir = dir.to_owned();
-    let sync_us = env.blocking(move || syncs(dir)).await.with_context(|| shown)?;
-    Ok(Calibration { round_trip_us, sync_us })
+/// Both, measured before and after a run: a shared disk has its moods.
+#[derive(Clone, Debug)]
+pub struct Calibrator {
+    round_trip: Tally,
+    sync: Tally,
 }
 
-async fn round_trip(client: &Client) -> anyhow::Result<Latencies> {
+impl Calibrator {
+    pub fn new() -> Self {
+        Calibrator { round_trip: Tally::new(), sync: Tally::new() }
+    }
+
+    /// Measures both, one after the other; the server should be idle.
+    ///
+    /// # Errors
+    /// No connection, or the directory can't be written to.
+    pub async fn measure(&mut self, client: &Client, dir: &Path, env: &Env) -> anyhow::Result<()> {
+        self.round_trip.add(&round_trip(client).await.context("GET /healthz")?);
+        let (shown, dir) = (dir.display().to_string(), dir.to_owned());
+        self.sync.add(&env.blocking(move || syncs(dir)).await.with_context(|| shown)?);
+        Ok(())
+    }
+
+    pub fn result(&self) -> Calibration {
+        Calibration { round_trip_us: self.round_trip.latencies(), sync_us: self.sync.latencies() }
+    }
+}
+
+async fn round_trip(client: &Client) -> anyhow::Result<Tally> {
     let mut connection = open(client, &client.connector()?).await?;
     let uri = client.endpoint().uri("/healthz".parse().expect("a path"));
     let request = render(&http::Request::get(uri).body(&b""[..]).expect("a plain request"));
@@ -57,10 +73,10 @@ async fn round_trip(client: &Client) -> anyhow::Result<Latencies> {
             connection = open(client, &client.connector()?).await?;
         }
     }
-    Ok(tally.latencies())
+    Ok(tally)
 }
 
-fn syncs(dir: PathBuf) -> std::io::Result<Latencies> {
+fn syncs(dir: PathBuf) -> std::io::Result<Tally> {
     let disk = RealDisk::new(dir);
     let name = Path::new(FILE);
     let measured = measure_syncs(&disk, name);
@@ -68,7 +84,7 @@ fn syncs(dir: PathBuf) -> std::io::Result<Latencies> {
     measured
 }
 
-fn measure_syncs(disk: &dyn Disk, name: &Path) -> std::io::Result<Latencies> {
+fn measure_syncs(disk: &dyn Disk, name: &Path) -> std::io::Result<Tally> {
     disk.open(name, OpenMode::Create)?.preallocate(FILE_BYTES)?;
     let file = disk.open(name, OpenMode::WriteDirect)?;
     let mut block = AlignedBuf::with_capacity(ALIGNMENT);
@@ -88,5 +104,5 @@ fn measure_syncs(disk: &dyn Disk, name: &Path) -> std::io::Result<Latencies> {
         tally.latency(start.elapsed());
         offset = (offset + ALIGNMENT as u64) % FILE_BYTES;
     }
-    Ok(tally.latencies())
+    Ok(tally)
 }

@@ -32,6 +32,7 @@ use crate::streams::{self, wait};
 use crate::{connect, output};
 use args::{BenchArgs, BodyCodec, Op};
 use bodies::Records;
+use calibrate::Calibrator;
 use load::Span;
 use process::Process;
 use record::{Latencies, Tally};
@@ -97,13 +98,8 @@ impl Bench {
     }
 
     async fn prepare_and_measure(&self, created: &mut Vec<String>) -> anyhow::Result<Report> {
-        let calibration = match self.args.calibrate {
-            true => {
-                let dir = &self.args.calibrate_dir;
-                Some(calibrate::run(&self.client, dir, &self.env).await.context("--calibrate")?)
-            }
-            false => None,
-        };
+        let mut calibrator = Calibrator::new();
+        self.calibrate(&mut calibrator).await?;
         let names = self.args.stream_names();
         for name in &names {
             if self.create(name).await? {
@@ -114,7 +110,6 @@ impl Bench {
             wait::until_active(&self.env, &self.client, name).await?;
         }
         let mut report = self.report();
-        report.calibration = calibration;
         match self.args.op {
             Op::TailLatency => self.lag(&names, &mut report).await?,
             Op::PutRecords | Op::PutRecord => {
@@ -127,7 +122,17 @@ impl Bench {
                 self.load(scripts, None, &mut report).await?;
             }
         }
+        self.calibrate(&mut calibrator).await?;
+        report.calibration = self.args.calibrate.then(|| calibrator.result());
         Ok(report)
+    }
+
+    async fn calibrate(&self, calibrator: &mut Calibrator) -> anyhow::Result<()> {
+        if !self.args.calibrate {
+            return Ok(());
+        }
+        let dir = &self.args.calibrate_dir;
+        calibrator.measure(&self.client, dir, &self.env).await.context("--calibrate")
     }
 
     /// Says whether the stream is new. One that an earlier run is still deleting is waited for.

@@ -1,3 +1,5 @@
+//! The simulated doors hold what they promise.
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use millstream_env::Disk;
 
+use super::Report;
 use super::segments::{self, CheckedSegment};
 use super::wal::{self, WalSurvey};
-use super::{Finding, Report};
 use crate::damage::{Damage, FileError};
 use crate::format::{self, FORMAT_FILE, FormatError};
 use crate::manifest::{MANIFEST, MANIFEST_COPY, Manifest};
@@ -41,14 +41,14 @@ pub(super) fn survey(disk: &Arc<dyn Disk>) -> Result<Survey, OpenError> {
             });
         }
         Ok(None) => {
-            found(&mut report, Damage::new(FORMAT_FILE, 0, "the file is missing"));
+            report.found(Damage::new(FORMAT_FILE, 0, "the file is missing"));
             None
         }
         Err(FormatError::Newer { version }) => {
             return Err(OpenError::Newer { version, known: format::FORMAT_VERSION });
         }
         Err(FormatError::File(FileError::Damaged(d))) => {
-            found(&mut report, d);
+            report.found(d);
             None
         }
         Err(FormatError::File(e)) => return Err(e.into()),
@@ -62,10 +62,6 @@ pub(super) fn survey(disk: &Arc<dyn Disk>) -> Result<Survey, OpenError> {
     let wal = wal::survey(disk.as_ref(), &manifest, &mut report)?;
     report.logs = wal.memory.logs.len();
     Ok(Survey { report, manifest, segments, wal })
-}
-
-pub(super) fn found(report: &mut Report, damage: Damage) {
-    report.findings.push(Finding { damage, lost: Vec::new() });
 }
 
 fn is_empty(disk: &dyn Disk) -> Result<bool, OpenError> {
@@ -95,7 +91,7 @@ fn manifest(
             Err(e) if e.is_not_found() => Damage::new(path, 0, "the file is missing"),
             Err(e) => return Err(e.into()),
         };
-        found(report, damage);
+        report.found(damage);
         Ok(None)
     };
     let (main, copy) = (load(MANIFEST)?, load(MANIFEST_COPY)?);

@@ -44,6 +44,11 @@ impl Report {
     pub fn is_sound(&self) -> bool {
         self.findings.is_empty()
     }
+
+    /// Adds a damaged place of which it is not known (yet) what is lost by it.
+    fn found(&mut self, damage: Damage) {
+        self.findings.push(Finding { damage, lost: Vec::new() });
+    }
 }
 
 /// One damaged place.

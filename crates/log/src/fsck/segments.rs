@@ -121,7 +121,7 @@ fn check_one(
     }
     if report.findings.len() == before && (entries != row.entries) {
         let what = format!("{entries} entries, where the manifest has {}", row.entries);
-        super::files::found(report, Damage::new(row.path(), 0, what));
+        report.found(Damage::new(row.path(), 0, what));
     }
     report.bytes += row.file_bytes;
     report.chunks += chunks;

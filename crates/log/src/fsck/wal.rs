@@ -141,7 +141,7 @@ fn find_frames(
         let full = found.first().map_or(window.len, |p| p.header.file_len);
         if window.len == 0 || full != window.len || !full.is_multiple_of(ALIGNMENT as u64) {
             let what = "the file was cut off here";
-            super::files::found(report, Damage::new(wal_path(seq), window.len, what));
+            report.found(Damage::new(wal_path(seq), window.len, what));
         }
         places.extend(found);
         windows.push(window);

@@ -6,7 +6,7 @@ mod scan;
 use std::fmt;
 
 pub(crate) use files::{NextFile, WalFiles};
-pub(crate) use scan::{ScanEnd, Scanned, Window, cut, scan, sync};
+pub(crate) use scan::{ScanEnd, Scanned, Window, cut, scan, settle};
 
 pub(crate) const WAL_DIR: &str = "wal";
 

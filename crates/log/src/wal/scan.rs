@@ -110,7 +110,7 @@ pub(crate) fn scan(
 /// What is not proven durable is written once more. A process that ended because a sync failed
 /// leaves bytes that the system shows but takes for written: another sync alone would say that all
 /// is well and do nothing.
-pub(crate) fn sync(disk: &dyn Disk, end: &ScanEnd) -> Result<(), FileError> {
+pub(crate) fn settle(disk: &dyn Disk, end: &ScanEnd) -> Result<(), FileError> {
     for (_, at, len) in &end.unproven {
         let path = wal_path(at.seq);
         let rewrite = || {

@@ -24,6 +24,9 @@ pub struct MemDisk {
     capacity: Arc<AtomicU64>,
 }
 
+/// All files of a disk at one moment.
+pub type Image = BTreeMap<String, Vec<u8>>;
+
 struct MemFile {
     content: Content,
     disk: MemDisk,
@@ -36,12 +39,21 @@ impl MemDisk {
 
     /// An independent disk with the same files.
     pub fn copy(&self) -> Self {
-        let copy = MemDisk::new();
-        for (path, content) in self.files.lock().iter() {
-            let content = Arc::new(Mutex::new(content.lock().clone()));
-            copy.files.lock().insert(path.clone(), content);
+        MemDisk::of(&self.image())
+    }
+
+    pub fn image(&self) -> Image {
+        let files = self.files.lock();
+        files.iter().map(|(path, content)| (path.clone(), content.lock().clone())).collect()
+    }
+
+    pub fn of(image: &Image) -> Self {
+        let disk = MemDisk::new();
+        for (path, content) in image {
+            let content = Arc::new(Mutex::new(content.clone()));
+            disk.files.lock().insert(path.clone(), content);
         }
-        copy
+        disk
     }
 
     pub fn set_capacity(&self, bytes: u64) {

@@ -125,7 +125,8 @@ impl fmt::Display for Span {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let binary = &SIZE_UNITS[..4];
-        match binary.iter().find(|(_, factor)| self.0 >= *factor && self.0 % factor == 0) {
+        match binary.iter().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor))
+        {
             Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
             None => write!(f, "{}B", self.0),
         }

@@ -44,7 +44,6 @@ enum Now {
     /// A text, then the rest of the list it was the first of.
     Text(String),
     List(VecDeque<String>),
-    Map(VecDeque<(String, String)>),
     /// The body as it is.
     Raw,
     /// The body is JSON of the payload member; so many containers of it are open.
@@ -112,15 +111,7 @@ impl<'a> RestDecoder<'a> {
                 found.map(|(_, value)| Now::Text(value.clone()))
             }
             Place::Query(name) => of_query(name).map(Now::List),
-            Place::QueryMap => Some(Now::Map(self.query.iter().cloned().collect())),
             Place::Header(name) => self.header(name).map(Now::Text),
-            Place::HeaderMap(prefix) => {
-                let names = self.headers.keys().filter_map(|name| {
-                    let key = name.as_str().strip_prefix(&prefix.to_ascii_lowercase())?;
-                    Some((key.to_owned(), self.header(name.as_str())?))
-                });
-                Some(Now::Map(names.collect()))
-            }
             Place::Status => Some(Now::Text(self.status.to_string())),
             Place::Payload => (!self.body.is_empty()).then_some(Now::Raw),
         }
@@ -137,7 +128,6 @@ impl<'a> RestDecoder<'a> {
         match &mut self.now {
             Now::Text(text) => Some(std::mem::take(text)),
             Now::List(texts) => Some(texts.pop_front().unwrap_or_default()),
-            Now::Map(entries) => entries.pop_front().map(|(_, value)| value),
             _ => None,
         }
     }
@@ -284,17 +274,11 @@ impl Decoder for RestDecoder<'_> {
     }
 
     fn map(&mut self) -> Result<()> {
-        if let Now::Map(_) = self.now {
-            return Ok(());
-        }
         self.enter_payload(1);
         self.json.map()
     }
 
     fn key(&mut self) -> Result<Option<String>> {
-        if let Now::Map(entries) = &self.now {
-            return Ok(entries.front().map(|(key, _)| key.clone()));
-        }
         let key = self.json.key()?;
         if key.is_none() {
             self.leave_payload();

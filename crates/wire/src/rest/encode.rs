@@ -31,8 +31,8 @@ impl Parts {
             depth: 0,
             to: To::Body,
             texts: Vec::new(),
-            key: None,
             payload,
+            has_body: !payload && T::MEMBER_COUNT > bindings.len(),
             written: false,
         };
         value.encode(&mut encoder);
@@ -60,10 +60,10 @@ struct RestEncoder {
     to: To,
     /// The items of a list that is becoming text.
     texts: Vec<String>,
-    /// The key of a map entry that is becoming a header or query parameter.
-    key: Option<String>,
     /// Whether one member is the whole body.
     payload: bool,
+    /// Whether there is a body even if no member of it is present.
+    has_body: bool,
     /// Whether the body holds anything.
     written: bool,
 }
@@ -90,7 +90,7 @@ impl RestEncoder {
 
     /// One text for the current place, or one item of a list there.
     fn text(&mut self, text: String) {
-        if self.depth > 0 && self.key.is_none() {
+        if self.depth > 0 {
             return self.texts.push(text);
         }
         match self.place() {
@@ -98,17 +98,12 @@ impl RestEncoder {
             Some(Place::Query(name)) => self.parts.query.push((name.to_owned(), text)),
             Some(Place::Header(name)) => self.parts.headers.push((name.to_owned(), text)),
             Some(Place::Status) => self.parts.status = text.parse().ok(),
-            Some(Place::QueryMap) => self.parts.query.extend(self.key.take().map(|k| (k, text))),
-            Some(Place::HeaderMap(prefix)) => {
-                let name = self.key.take().map(|key| format!("{prefix}{key}"));
-                self.parts.headers.extend(name.map(|name| (name, text)));
-            }
             Some(Place::Payload) | None => {}
         }
     }
 
     fn is_header(&self) -> bool {
-        matches!(self.place(), Some(Place::Header(_) | Place::HeaderMap(_)))
+        matches!(self.place(), Some(Place::Header(_)))
     }
 
     fn open(&mut self) {
@@ -204,8 +199,7 @@ impl Encoder for RestEncoder {
             self.json.structure_end();
         } else if self.written && !self.payload {
             self.json.structure_end();
-        } else if !self.payload && self.bindings.is_empty() {
-            // Everything would go into the body, so there is one, even if it is empty.
+        } else if self.has_body {
             self.written = true;
             self.json.structure(0);
             self.json.structure_end();
@@ -241,26 +235,16 @@ impl Encoder for RestEncoder {
     }
 
     fn map(&mut self, entries: usize) {
-        match self.place() {
-            Some(_) => self.depth += 1,
-            None => {
-                self.open();
-                self.json.map(entries);
-            }
-        }
+        self.open();
+        self.json.map(entries);
     }
 
     fn key(&mut self, key: &str) {
-        match self.place() {
-            Some(_) => self.key = Some(key.to_owned()),
-            None => self.json.key(key),
-        }
+        self.json.key(key);
     }
 
     fn map_end(&mut self) {
         self.depth -= 1;
-        if self.place().is_none() {
-            self.json.map_end();
-        }
+        self.json.map_end();
     }
 }

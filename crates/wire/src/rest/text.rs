@@ -50,6 +50,9 @@ pub(super) fn join(items: &[String]) -> String {
 
 /// The items of a header that holds a list; HTTP dates keep their comma.
 pub(super) fn split(header: &str) -> Vec<String> {
+    if header.is_empty() {
+        return Vec::new();
+    }
     let mut items: Vec<String> = Vec::new();
     let mut item = String::new();
     let mut quoted = false;

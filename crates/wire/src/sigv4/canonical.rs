@@ -43,7 +43,7 @@ fn write_query(out: &mut String, query: &str, form: Form) {
 
 fn write_header(out: &mut String, parts: &Parts, name: &str) {
     let mut values = parts.headers.get_all(name).iter().peekable();
-    if values.peek().is_none() && name == "host" {
+    if values.peek().is_none() && (name == "host" || name == ":authority") {
         // HTTP/2 has it in the request line.
         out.push_str(parts.uri.authority().map_or("", |a| a.as_str()));
     }

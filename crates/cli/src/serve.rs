@@ -1,0 +1,137 @@
+//! `millstream serve`: a node in this process, until a signal.
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use millstream_server::config::overrides_from_env;
+use millstream_server::{Config, Node, Override, RunningNode};
+use serde_json::json;
+
+use crate::args::{DEFAULT_PORT, Global, Output};
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  millstream serve                                      data in ./millstream-data
+  millstream serve --data-dir /var/lib/millstream --listen 0.0.0.0:4567
+  millstream serve --ephemeral --listen 127.0.0.1:0     for tests: a free port, nothing kept
+  millstream serve --config node.toml
+  millstream serve --print-config > node.toml
+
+Settings come from the file, then MILLSTREAM_<SECTION>__<KEY> variables, then these options; the
+last one wins. Ctrl-C and SIGTERM let running requests finish, then end with exit code 0.")]
+pub struct ServeArgs {
+    /// Where everything that must last is kept [default: millstream-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Address and port; port 0 takes a free one. May be given several times [default:
+    /// 127.0.0.1:4567]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Vec<SocketAddr>,
+
+    /// A TOML file with settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Keep nothing: a temporary directory, and no waiting for the disk
+    #[arg(long)]
+    ephemeral: bool,
+
+    /// Print the settings in effect, with comments, and end
+    #[arg(long)]
+    print_config: bool,
+}
+
+impl ServeArgs {
+    fn overrides(&self) -> Vec<Override> {
+        let mut found = overrides_from_env(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }));
+        if let Some(dir) = &self.data_dir {
+            let text = dir.to_string_lossy();
+            found.push(Override::new("--data-dir", "server.data_dir", quoted(&text)));
+        }
+        if !self.listen.is_empty() {
+            let all: Vec<String> = self.listen.iter().map(|a| quoted(&a.to_string())).collect();
+            let text = format!("[{}]", all.join(", "));
+            found.push(Override::new("--listen", "server.listen", text));
+        }
+        if self.ephemeral {
+            found.push(Override::new("--ephemeral", "server.ephemeral", "true"));
+        }
+        found
+    }
+}
+
+/// A TOML string: a path named `true` or `5` stays a path.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// # Errors
+/// Settings that can't be used, a data directory in use or damaged, an address that is taken.
+pub async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let config = Config::load(args.config.as_deref(), &args.overrides())?;
+    if args.print_config {
+        print!("{}", config.print());
+        return Ok(ExitCode::SUCCESS);
+    }
+    millstream_server::logging::start(&config.logging)?;
+    let region = config.server.region.clone();
+    let node = Node::start(config).await?;
+    announce(global.output, &node, &region).context("standard output")?;
+    node.run_until_signal().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn announce(format: Output, node: &RunningNode, region: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let text = match format {
+        Output::Json => json!({
+            "endpoint": node.endpoint(),
+            "listen": node.addrs(),
+            "data_dir": node.data_dir(),
+            "ephemeral": node.is_ephemeral(),
+            "recovered": node.recovery(),
+            "pid": std::process::id(),
+        })
+        .to_string(),
+        Output::Text => welcome(node, region),
+    };
+    // Whoever started us may not listen any more; that is no reason not to serve.
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn welcome(node: &RunningNode, region: &str) -> String {
+    let endpoint = node.endpoint();
+    let kept = if node.is_ephemeral() { " (thrown away at exit)" } else { "" };
+    let facts = format!(
+        "endpoint   {endpoint}\ndata       {}{kept}\nrecovered  {}",
+        node.data_dir().display(),
+        node.recovery()
+    );
+    let option = match node.addr().port() {
+        DEFAULT_PORT => String::new(),
+        _ => format!(" --endpoint-url {endpoint}"),
+    };
+    let keys = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test";
+    let bold = if std::io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    format!(
+        "{}Millstream {}{}\n{facts}\n\nTry:
+  {keys} aws kinesis list-streams --region {region} --endpoint-url {endpoint}
+  {keys} python3 -c \"import boto3; print(boto3.client('kinesis', \
+endpoint_url='{endpoint}', region_name='{region}').list_streams()['StreamNames'])\"
+  millstream streams create orders{option} && millstream put orders hello{option} && millstream \
+tail orders{option}\n",
+        bold.0,
+        env!("CARGO_PKG_VERSION"),
+        bold.1,
+    )
+}

@@ -1,0 +1,53 @@
+//! The start of the engine: what the stores hold is read, and the background work begins.
+
+use std::sync::Arc;
+
+use millstream_env::Env;
+use millstream_log::LogStore;
+use millstream_meta::MetaStore;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::cache::Cache;
+use crate::engine::{Inner, Streams};
+use crate::error::Result;
+use crate::options::Options;
+use crate::throttle::Throttle;
+use crate::{sweep, token, trim};
+
+impl Streams {
+    /// Reads what the stores hold and starts the background work: following the rows, finishing
+    /// what was begun, giving back the space of expired records.
+    ///
+    /// # Errors
+    /// If a store does not answer, or a row can't be read or is of a newer program.
+    pub async fn new(
+        env: Env,
+        log: Arc<dyn LogStore>,
+        meta: Arc<dyn MetaStore>,
+        options: Options,
+    ) -> Result<Streams> {
+        let token_key = token::load_key(&env, &*meta).await?;
+        let (cache, changes) = Cache::load(meta.clone()).await?;
+        let (stop, stopped) = watch::channel(false);
+        let follow = cache.clone().follow(env.clone(), changes, stopped.clone());
+        let follow = env.spawn("streams-follow", follow);
+        let inner = Inner {
+            env: env.clone(),
+            log,
+            meta,
+            options,
+            cache,
+            token_key,
+            throttle: Throttle::default(),
+            stop,
+            tasks: Mutex::new(vec![follow]),
+        };
+        let streams = Streams { inner: Arc::new(inner) };
+        let weak = Arc::downgrade(&streams.inner);
+        let sweep = env.spawn("streams-sweep", sweep::run(weak.clone(), stopped.clone()));
+        let trim = env.spawn("streams-trim", trim::run(weak, stopped));
+        streams.inner.tasks.lock().extend([sweep, trim]);
+        Ok(streams)
+    }
+}
