@@ -20,6 +20,7 @@ mod lives;
 mod log;
 mod options;
 mod plan;
+mod streams;
 mod tables;
 mod verdict;
 
@@ -71,8 +72,10 @@ pub fn run_seed_twice(seed: u64, options: &Options) -> Outcome {
 async fn scenario(world: SimWorld, judge: Judge, options: Options) {
     let plan = Plan::draw(&mut world.rng("plan"), options.faults);
     world.note(format_args!("plan {plan:?}"));
-    let any = [Scenario::Tables, Scenario::Log, Scenario::Log];
+    let any =
+        [Scenario::Tables, Scenario::Log, Scenario::Log, Scenario::Streams, Scenario::Streams];
     match options.scenario.unwrap_or_else(|| *world.rng("scenario").pick(&any)) {
+        Scenario::Streams => streams::run(world, judge, plan, options).await,
         Scenario::Log => log::run(world, judge, plan, options).await,
         Scenario::Tables => tables::run(world, judge, plan, options).await,
     }

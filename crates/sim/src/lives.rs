@@ -371,6 +371,18 @@ impl<S> Life<'_, S> {
         }
     }
 
+    /// A failure that does not say why: fine if there is a reason.
+    pub(crate) fn troubled(&self, what: &dyn fmt::Display) {
+        self.world.note(format_args!("trouble: {what}"));
+        if self.excuses.rotten {
+            self.judge.count(|s| s.damage_reported += 1);
+        } else if self.excuses.full {
+            self.judge.count(|s| s.full_reported += 1);
+        } else {
+            self.unavailable(what);
+        }
+    }
+
     /// The system says that it can't: fine if its disk fails it or it is going down.
     pub(crate) fn unavailable(&self, what: &dyn fmt::Display) {
         self.judge.count(|s| s.refused += 1);

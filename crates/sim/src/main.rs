@@ -31,7 +31,7 @@ struct Args {
     /// Build a bug in, to see it found: skip-sync or torn-frame.
     #[arg(long, value_parser = planted)]
     planted: Option<Planted>,
-    /// Go on after a failure; the first event lines of each are left out.
+    /// Go on after a failure, and print one line for each.
     #[arg(long)]
     keep_going: bool,
 }
@@ -94,6 +94,7 @@ fn report(outcome: &Outcome, brief: bool) -> bool {
 
 fn scenario(name: &str) -> Result<Scenario, String> {
     match name {
+        "streams" => Ok(Scenario::Streams),
         "log" => Ok(Scenario::Log),
         "tables" => Ok(Scenario::Tables),
         _ => Err(format!("{name} is no scenario")),

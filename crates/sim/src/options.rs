@@ -7,6 +7,8 @@ pub enum Scenario {
     Tables,
     /// The log store, through its contract.
     Log,
+    /// Data Streams, from the decoded request down.
+    Streams,
 }
 
 /// Which kinds of trouble a run may draw.

@@ -66,6 +66,8 @@ impl Streams {
                 return Err(Error::StreamNotFound { stream: stream.clone() });
             }
             found.logs_made = true;
+            // Should the clock have been set back since, the stream is not CREATING for longer.
+            found.due = found.due.min(now.plus(self.inner.options.state_durations.creating));
             found.settle(now);
             Ok(())
         });

@@ -344,6 +344,7 @@ impl LogClient {
     }
 
     async fn delete(&mut self, life: &Life<'_>, log: LogId) -> Reply<()> {
+        life.world.note(format_args!("client deletes {log}"));
         let existed = {
             let mut oracle = self.oracle.borrow_mut();
             let asked = oracle.now();

@@ -307,8 +307,8 @@ impl LogOracle {
     ) -> Verdict {
         let l = &self.logs[&log];
         let low = from.max(l.trim_asked);
-        if low >= got.next {
-            return Ok(());
+        if low >= got.next || l.deleted != Certainty::No {
+            return Ok(()); // of a log that is being deleted any part may be gone
         }
         let mut read = got.entries.iter().map(|e| e.position).peekable();
         for (position, k) in l.known.range(low..got.next).filter(|(_, k)| k.since < asked) {
@@ -332,6 +332,9 @@ impl LogOracle {
     /// A read from `from` to the end found the end at `end`.
     pub(crate) fn reached_end(&mut self, log: LogId, end: Position, asked: Tick) -> Verdict {
         let l = &self.logs[&log];
+        if l.deleted != Certainty::No {
+            return Ok(());
+        }
         match l.known.range(end.max(l.trim_asked)..).find(|(_, k)| k.since < asked) {
             Some((position, k)) => Err(format!(
                 "LOST: {log} ends at {end:?} for its reader, but batch {} is at {position:?}",
