@@ -147,7 +147,8 @@ fn paginators_and_waiters() {
     let token = first["NextToken"].as_str().expect("a token to go on");
     let rest = run(&["list-streams", "--starting-token", token]).expect("the rest");
     assert_eq!(rest["StreamNames"], json!(["three", "two"]));
-    let shards = run(&["list-shards", "--stream-name", "two", "--page-size", "1"]).expect("pages");
+    // The CLI repeats the name beside the token from the second page on, which AWS refuses too.
+    let shards = run(&["list-shards", "--stream-name", "two"]).expect("one page");
     assert_eq!(shards["Shards"].as_array().map(Vec::len), Some(3));
     let stream =
         run(&["describe-stream", "--stream-name", "two", "--page-size", "1"]).expect("pages");
