@@ -30,7 +30,7 @@ pub fn sample<T: Value>(seed: u64) -> (T, Vec<&'static str>) {
 pub struct Random(pub u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -39,7 +39,7 @@ impl Random {
 
     /// Below `bound`, which is not 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.next_u64() % bound
     }
 
     /// Both bounds included.
@@ -89,7 +89,7 @@ impl Sampler {
             _ => {
                 let width = max.abs_diff(min);
                 let offset = if width == u64::MAX {
-                    self.random.next()
+                    self.random.next_u64()
                 } else {
                     self.random.between(0, width)
                 };
@@ -182,7 +182,7 @@ impl Decoder for Sampler {
 
     fn blob(&mut self) -> Result<Bytes> {
         let length = self.length(40);
-        Ok((0..length).map(|_| self.random.next() as u8).collect())
+        Ok((0..length).map(|_| self.random.next_u64() as u8).collect())
     }
 
     fn time(&mut self) -> Result<Time> {
