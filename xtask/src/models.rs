@@ -255,7 +255,7 @@ pub fn run(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&work)?;
     let wheel = match &args.wheel {
         Some(path) => path.clone(),
-        None => download(&work, &["--only-binary", ":all:"], "py3-none-any.whl")?,
+        None => download(&work, &["--only-binary", "botocore"], "py3-none-any.whl")?,
     };
     for (service, operations) in SERVICES {
         let model = unpack_model(&wheel, service)?;
@@ -265,7 +265,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let sdist = match &args.sdist {
         Some(path) => path.clone(),
-        None => download(&work, &["--no-binary", ":all:", "--no-build-isolation"], "tar.gz")?,
+        None => download(&work, &["--no-binary", "botocore"], "tar.gz")?,
     };
     test_cases(&sdist, &root.join("crates/wire/tests/data"))
 }

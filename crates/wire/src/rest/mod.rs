@@ -14,9 +14,9 @@ mod text;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::check::Missing;
 use crate::codec::{Codec, DecodeError};
-use crate::operation::{Operation, Place, Protocol, Reply};
+use crate::constraint::Missing;
+use crate::operation::{Operation, Protocol, Reply};
 use crate::uri;
 use crate::value::Value;
 
@@ -163,9 +163,4 @@ pub fn decode_response<T: Value>(
     let value = T::decode(&mut decoder)?;
     decoder.finish()?;
     Ok(value)
-}
-
-/// Whether the payload of `op`'s input is the body as it is.
-pub fn has_payload(op: &Operation) -> bool {
-    op.http.request.iter().any(|binding| binding.place == Place::Payload)
 }
