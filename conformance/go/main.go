@@ -13,8 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"os"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -54,14 +56,17 @@ func main() {
 	out := json.NewEncoder(os.Stdout)
 	out.SetEscapeHTML(false)
 	for lines.Scan() {
-		result := perform(os.Args[1], lines.Bytes())
+		result := perform(os.Args[1], lines.Bytes(), false)
 		if err := out.Encode(result); err != nil {
 			os.Exit(1)
 		}
 	}
 }
 
-func perform(endpoint string, line []byte) (result answer) {
+// perform calls once. The SDK now and then closes its own connection when an answer arrives while it
+// still finishes its request, and would try again by itself; retries are off here, so reads are
+// repeated once when that happens.
+func perform(endpoint string, line []byte, again bool) (result answer) {
 	defer func() {
 		if trouble := recover(); trouble != nil {
 			result = answer{Trouble: fmt.Sprint(trouble)}
@@ -71,22 +76,23 @@ func perform(endpoint string, line []byte) (result answer) {
 	if err := json.Unmarshal(line, &c); err != nil {
 		return answer{Trouble: err.Error()}
 	}
-	client := kinesis.New(kinesis.Options{
-		BaseEndpoint: aws.String(endpoint),
-		Region:       c.Region,
-		Credentials:  credentials.NewStaticCredentialsProvider(c.Account, "secret", ""),
-		Retryer:      aws.NopRetryer{},
-		HTTPClient:   shared,
-	})
-	method := reflect.ValueOf(client).MethodByName(c.Op)
+	method := reflect.ValueOf(client(endpoint, c.Region)).MethodByName(c.Op)
 	input := reflect.New(method.Type().In(1).Elem())
 	var params any
 	if err := json.Unmarshal(c.In, &params); err != nil {
 		return answer{Trouble: err.Error()}
 	}
 	toSdk(input.Elem(), params)
-	results := method.Call([]reflect.Value{reflect.ValueOf(context.Background()), input})
+	identity := func(options *kinesis.Options) {
+		options.Credentials = credentials.NewStaticCredentialsProvider(c.Account, "secret", "")
+	}
+	results := method.Call([]reflect.Value{
+		reflect.ValueOf(context.Background()), input, reflect.ValueOf(identity),
+	})
 	if err, failed := results[1].Interface().(error); failed {
+		if errors.Is(err, net.ErrClosed) && isRead(c.Op) && !again {
+			return perform(endpoint, line, true)
+		}
 		return fault(err)
 	}
 	output := results[0].Elem()
@@ -98,7 +104,28 @@ func perform(endpoint string, line []byte) (result answer) {
 	return answer{Status: status, Out: neutral(output)}
 }
 
-var shared = awshttp.NewBuildableClient()
+// One client per region for the whole run, as applications keep theirs.
+var clients = map[string]*kinesis.Client{}
+
+func client(endpoint, region string) *kinesis.Client {
+	if clients[region] == nil {
+		clients[region] = kinesis.New(kinesis.Options{
+			BaseEndpoint: aws.String(endpoint),
+			Region:       region,
+			Retryer:      aws.NopRetryer{},
+		})
+	}
+	return clients[region]
+}
+
+func isRead(op string) bool {
+	for _, verb := range []string{"Get", "List", "Describe"} {
+		if strings.HasPrefix(op, verb) {
+			return true
+		}
+	}
+	return false
+}
 
 func fault(err error) answer {
 	var api smithy.APIError

@@ -19,6 +19,10 @@ use crate::socket;
 
 /// Longest wait for a stream to become ACTIVE.
 const ACTIVE_MAX: Duration = Duration::from_secs(30);
+/// Most descriptors a server may keep once its clients are gone: store files, and some to spare.
+const OPEN_FILES_MAX: usize = 350;
+/// How long it may take to close what its clients left.
+const SETTLE_MAX: Duration = Duration::from_secs(10);
 /// Failures printed in full.
 const FAILURES_SHOWN_MAX: usize = 40;
 
@@ -48,7 +52,8 @@ pub fn play_catalogue(connect: &Connect, workers: usize) {
         name = outcome.client;
         played += outcome.played;
         failures.extend(outcome.failures);
-        if let Err(error) = server.assert_alive().and_then(|()| server.stop()) {
+        let alive = server.assert_alive().and_then(|()| no_leak(&server));
+        if let Err(error) = alive.and_then(|()| server.stop()) {
             failures.push(format!("the server did not survive the cases: {error:#}"));
         }
     }
@@ -61,6 +66,17 @@ pub fn play_catalogue(connect: &Connect, workers: usize) {
         failures[..shown].join("\n")
     );
     assert!(played > 0, "{name} played no case");
+}
+
+/// Connections of clients that are gone, hostile ones too, are closed.
+fn no_leak(server: &Server) -> Result<()> {
+    let deadline = Instant::now() + SETTLE_MAX;
+    while server.open_files()? > OPEN_FILES_MAX {
+        let open = server.open_files()?;
+        ensure!(Instant::now() < deadline, "{open} descriptors are open after the cases");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 struct Outcome {

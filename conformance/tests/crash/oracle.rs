@@ -77,7 +77,6 @@ pub struct Oracle {
     gone: BTreeSet<String>,
     acknowledged: u64,
     unacknowledged_found: u64,
-    rounds: u64,
 }
 
 impl Oracle {
@@ -165,7 +164,6 @@ impl Oracle {
                 return Err(format!("{shard:?}: {id:?}, acknowledged as {number}, is lost"));
             }
         }
-        self.rounds += 1;
         if let (Some(before), Some(previous)) = (before, previous) {
             self.last_checked.insert(shard.clone(), before);
             self.last_found.insert(shard.clone(), previous);
@@ -207,5 +205,60 @@ impl Oracle {
             self.alive.len(),
             self.gone.len()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shard() -> Shard {
+        shards("one").remove(0)
+    }
+
+    fn id(call: u64) -> RecordId {
+        RecordId { key: "writer".to_owned(), round: 0, call, index: 0 }
+    }
+
+    fn found(number: u64, call: u64) -> Found {
+        (number.to_string(), "writer".to_owned(), id(call).data())
+    }
+
+    /// Calls 1 and 2 are acknowledged at 10 and 20, 3 was in flight, 4 was refused.
+    fn oracle() -> Oracle {
+        let mut oracle = Oracle::default();
+        (1..=4).for_each(|call| oracle.attempt(&id(call)));
+        oracle.acknowledge(&id(1), "one", "shardId-000000000000", "10");
+        oracle.acknowledge(&id(2), "one", "shardId-000000000000", "20");
+        oracle.refuse(&id(4));
+        oracle
+    }
+
+    #[test]
+    fn what_is_right_is_accepted() {
+        for records in
+            [vec![found(10, 1), found(20, 2)], vec![found(10, 1), found(20, 2), found(30, 3)]]
+        {
+            oracle().judge(&shard(), &records, false).expect("nothing is wrong");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_seen() {
+        let mut changed = found(20, 2);
+        changed.2[3] ^= 1;
+        for (records, word) in [
+            (vec![found(10, 1)], "lost"),
+            (vec![found(10, 1), found(20, 2), found(30, 2)], "twice"),
+            (vec![found(10, 2), found(20, 1)], "instead"),
+            (vec![found(10, 1), found(10, 1), found(20, 2)], "not above"),
+            (vec![found(10, 1), found(15, 3), found(20, 2)], "after"),
+            (vec![found(10, 1), found(20, 2), found(30, 4)], "refused"),
+            (vec![found(10, 1), found(20, 2), found(30, 5)], "never sent"),
+            (vec![found(10, 1), changed], "never sent"),
+        ] {
+            let error = oracle().judge(&shard(), &records, false).expect_err(word);
+            assert!(error.contains(word), "{error} does not say {word}");
+        }
     }
 }
