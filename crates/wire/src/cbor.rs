@@ -6,8 +6,8 @@
 use bytes::Bytes;
 use minicbor::data::Type;
 
-use crate::check::{MemberInfo, Missing};
-use crate::codec::{Asked, DEPTH_MAX, DecodeError, Decoder, Encoder, Frames, Got, mismatch};
+use crate::coding::{Asked, DEPTH_MAX, DecodeError, Decoder, Encoder, Frames, Got, mismatch};
+use crate::constraint::{MemberInfo, Missing};
 use crate::json::find;
 use crate::time::Time;
 use crate::value::Value;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::check::{Check, MemberInfo, Shown, Validator};
-use crate::codec::{Codec, DecodeError, Decoder, Encoder};
-use crate::value::{Structure, Value};
+use crate::codec::Codec;
+use crate::coding::{DecodeError, Decoder, Encoder};
+use crate::constraint::{Check, MemberInfo};
+use crate::value::{Shown, Structure, Validator, Value};
 
 /// Most bytes of a code or message that we read out of a foreign body.
 pub const ERROR_TEXT_MAX: usize = 64 << 10;

@@ -12,9 +12,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, checksum};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
-use crate::codec::{Codec, DecodeError};
+use crate::codec::Codec;
+use crate::coding::DecodeError;
 use crate::error::ServiceError;
-use crate::operation::ShapeVisitor;
+use crate::visit::ShapeVisitor;
 
 pub const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
 

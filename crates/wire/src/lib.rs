@@ -11,6 +11,8 @@
 pub mod cbor;
 pub mod check;
 pub mod codec;
+mod coding;
+mod constraint;
 pub mod error;
 pub mod events;
 pub mod json;
@@ -24,6 +26,8 @@ pub mod sigv4;
 pub mod time;
 pub mod uri;
 pub mod value;
+#[doc(hidden)]
+pub mod visit;
 
 pub use check::{Check, MemberInfo, Missing};
 pub use codec::{Codec, DecodeError, Decoder, Encoder};
@@ -47,9 +51,11 @@ pub mod prelude {
 pub mod hidden {
     pub use bytes::Bytes;
 
-    pub use crate::check::{Check, MemberInfo, Shown, Validator, constraint_enum};
-    pub use crate::codec::{Codec, DecodeError, Decoder, Encoder};
+    pub use crate::codec::Codec;
+    pub use crate::coding::{DecodeError, Decoder, Encoder};
+    pub use crate::constraint::{Check, MemberInfo, build};
     pub use crate::events::Event;
-    pub use crate::operation::ShapeVisitor;
-    pub use crate::value::{Member, Structure, Value, object_hash};
+    pub use crate::json::object_hash;
+    pub use crate::value::{Member, Shown, Structure, Validator, Value, constraint_enum};
+    pub use crate::visit::ShapeVisitor;
 }

@@ -10,11 +10,15 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::check::{self, Missing};
-use crate::codec::{Codec, DecodeError};
+use crate::check;
+use crate::codec::Codec;
+use crate::coding::DecodeError;
+use crate::constraint::Missing;
 use crate::error::ServiceError;
 use crate::events::{Event, Events};
 use crate::value::{Structure, Value};
+#[doc(hidden)]
+pub use crate::visit::ShapeVisitor;
 
 /// What all operations of a service share.
 #[derive(Debug)]
@@ -425,13 +429,6 @@ macro_rules! operations {
 #[doc(hidden)]
 pub const fn http_or_rpc(given: &[Http]) -> Http {
     if given.is_empty() { Http::RPC } else { given[0] }
-}
-
-/// Sees every shape that an operation takes or gives.
-#[doc(hidden)]
-pub trait ShapeVisitor {
-    fn input<T: Value + fmt::Debug + PartialEq>(&mut self, operation: &'static str);
-    fn output<T: Value + fmt::Debug + PartialEq>(&mut self, operation: &'static str);
 }
 
 #[doc(hidden)]

@@ -18,7 +18,7 @@ use std::sync::{Arc, RwLock};
 pub use compile::PatternError;
 use compile::Program;
 #[cfg(feature = "test-support")]
-pub(crate) use sample::sample;
+pub use sample::{Random, sample};
 
 /// Whether the whole of `text` matches the Java regular expression `java`.
 ///

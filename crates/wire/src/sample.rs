@@ -5,9 +5,10 @@
 
 use bytes::Bytes;
 
-use crate::check::{Check, MemberInfo};
-use crate::codec::{DecodeError, Decoder};
+use crate::coding::{DecodeError, Decoder};
+use crate::constraint::{Check, MemberInfo};
 use crate::pattern;
+pub use crate::pattern::Random;
 use crate::time::Time;
 use crate::value::Value;
 
@@ -23,29 +24,6 @@ pub fn sample<T: Value>(seed: u64) -> (T, Vec<&'static str>) {
         Sampler { random: Random(seed), stack: Vec::new(), checks: &[], unmet: vec![] };
     let value = T::decode(&mut sampler).expect("a sampler gives whatever it is asked for");
     (value, sampler.unmet)
-}
-
-/// Numbers that look random.
-#[derive(Clone, Debug)]
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    /// Below `bound`, which is not 0.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    /// Both bounds included.
-    pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.below(high - low + 1)
-    }
 }
 
 /// A decoder that makes values up.
@@ -89,7 +67,7 @@ impl Sampler {
             _ => {
                 let width = max.abs_diff(min);
                 let offset = if width == u64::MAX {
-                    self.random.next()
+                    self.random.draw()
                 } else {
                     self.random.between(0, width)
                 };
@@ -182,7 +160,7 @@ impl Decoder for Sampler {
 
     fn blob(&mut self) -> Result<Bytes> {
         let length = self.length(40);
-        Ok((0..length).map(|_| self.random.next() as u8).collect())
+        Ok((0..length).map(|_| self.random.draw() as u8).collect())
     }
 
     fn time(&mut self) -> Result<Time> {

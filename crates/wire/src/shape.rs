@@ -23,7 +23,7 @@ macro_rules! shape {
 
         const _: () = {
             #[allow(unused_imports)]
-            use $crate::check::build::*;
+            use $crate::hidden::build::*;
 
             #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
             enum __Field { $($field,)* __COUNT }

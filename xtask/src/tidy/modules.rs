@@ -16,15 +16,6 @@ use super::{House, Problem};
 /// Knots that are there and must go: package, level, modules that may still be in it. The list only
 /// shrinks: a knot that is gone is a problem until its line is.
 const LEFT: &[(&str, &str, &[&str])] = &[
-    // Shapes, their constraints and the codecs' traits name each other: `Codec` wants to stand above
-    // `json` and `cbor`, the declared constraints below `value`, the sentence above `error`.
-    (
-        "millstream-wire",
-        "",
-        &["cbor", "check", "codec", "error", "json", "pattern", "sample", "value"],
-    ),
-    // `ShapeVisitor` wants a file of its own below both.
-    ("millstream-wire", "", &["events", "operation"]),
     // A simulated node owns its disk and its tasks, and both stop the node.
     ("millstream-env", "sim", &["disk", "executor", "file", "names", "node", "tasks"]),
 ];

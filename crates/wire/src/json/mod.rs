@@ -13,8 +13,8 @@ pub use read::JsonDecoder;
 pub(crate) use read::find;
 pub use write::JsonEncoder;
 
-use crate::check::Missing;
-use crate::codec::DecodeError;
+use crate::coding::DecodeError;
+use crate::constraint::Missing;
 use crate::value::Value;
 
 pub fn encode<T: Value>(value: &T) -> Vec<u8> {
@@ -37,4 +37,10 @@ pub fn decode<T: Value>(text: &[u8]) -> Result<(T, Missing), DecodeError> {
 /// Whether `text` is one JSON value, nested no deeper than we read.
 pub fn is_json(text: &[u8]) -> bool {
     JsonDecoder::new(text).skip_all().is_ok()
+}
+
+/// A number that looks like a Java object's: equal for equal structures, so that sentences repeat.
+pub fn object_hash<T: Value>(value: &T) -> u32 {
+    let text = encode(value);
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, &text) as u32
 }

@@ -6,8 +6,8 @@ use base64_simd::{AsOut, STANDARD};
 use bytes::{Bytes, BytesMut};
 use memchr::memchr2;
 
-use crate::check::{MemberInfo, Missing};
-use crate::codec::{Asked, DEPTH_MAX, DecodeError, Decoder, Frames, Got, mismatch};
+use crate::coding::{Asked, DEPTH_MAX, DecodeError, Decoder, Frames, Got, mismatch};
+use crate::constraint::{MemberInfo, Missing};
 use crate::time::Time;
 
 /// A [`Decoder`] over JSON text.

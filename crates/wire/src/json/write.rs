@@ -3,7 +3,7 @@
 use base64_simd::STANDARD;
 use bytes::Bytes;
 
-use crate::codec::Encoder;
+use crate::coding::Encoder;
 use crate::time::Time;
 
 /// An [`Encoder`] into JSON text.

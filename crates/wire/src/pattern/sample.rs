@@ -1,10 +1,9 @@
 //! Texts that a pattern probably matches; look-arounds are not minded.
 
 use super::compile::{Node, Part, Set, parse};
-use crate::sample::Random;
 
 /// A text for `java`; open repetitions go `extra` beyond their lower bound at most.
-pub(crate) fn sample(java: &str, random: &mut Random, extra: u64) -> String {
+pub fn sample(java: &str, random: &mut Random, extra: u64) -> String {
     let mut out = String::new();
     if let Ok(node) = parse(java) {
         walk(&node, random, extra, &mut out);
@@ -51,4 +50,27 @@ fn character(set: &Set, random: &mut Random) -> char {
         }
     }
     'a'
+}
+
+/// Numbers that look random.
+#[derive(Clone, Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// Below `bound`, which is not 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.draw() % bound
+    }
+
+    /// Both bounds included.
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high - low + 1)
+    }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::text;
-use crate::check::{MemberInfo, Missing};
-use crate::codec::{Asked, DecodeError, Decoder, Got, mismatch};
+use crate::coding::{Asked, DecodeError, Decoder, Got, mismatch};
+use crate::constraint::{MemberInfo, Missing};
 use crate::json::JsonDecoder;
 use crate::operation::{Binding, Place};
 use crate::time::Time;
@@ -289,7 +289,7 @@ impl Decoder for RestDecoder<'_> {
     fn absent(&mut self, member: &'static str) {
         if self.ended {
             let mut path = String::new();
-            crate::check::push_member(&mut path, member);
+            crate::constraint::push_member(&mut path, member);
             self.missing.insert(path);
         } else {
             self.json.absent(member);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::text;
-use crate::codec::Encoder;
+use crate::coding::Encoder;
 use crate::json::JsonEncoder;
 use crate::operation::{Binding, Place};
 use crate::time::Time;

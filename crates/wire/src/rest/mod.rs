@@ -14,8 +14,8 @@ mod text;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::check::Missing;
 use crate::codec::{Codec, DecodeError};
+use crate::constraint::Missing;
 use crate::operation::{Operation, Place, Protocol, Reply};
 use crate::uri;
 use crate::value::Value;

@@ -6,8 +6,9 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use millstream_wire::check::{Check, MemberInfo, Shown, Validator};
+use millstream_wire::check::{Check, MemberInfo};
 use millstream_wire::operation::{Binding, Place};
+use millstream_wire::value::{Shown, Validator};
 use millstream_wire::{Codec, DecodeError, Decoder, Encoder, Time, Value};
 use serde_json::{Map, Value as Json, json};
 

@@ -1,12 +1,18 @@
 //! What every type that travels can do: be written, be read, be checked, be shown.
 
+mod validator;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::check::{Check, MemberInfo, Shown, Validator, constraints_listed};
-use crate::codec::{DecodeError, Decoder, Encoder};
+use crate::coding::{DecodeError, Decoder, Encoder};
+use crate::constraint::{Check, MemberInfo};
 use crate::time::Time;
+
+pub use validator::{
+    SHOWN_BYTES_MAX, Shown, VIOLATIONS_MAX, Validator, constraint_enum, constraints_listed,
+};
 
 /// A type that travels: scalars, lists, maps, enums and structures.
 pub trait Value: Sized {
@@ -311,10 +317,4 @@ impl<T: Value> Value for Box<T> {
     fn show(&self, out: &mut Shown) {
         (**self).show(out);
     }
-}
-
-/// A number that looks like a Java object's: equal for equal structures, so that sentences repeat.
-pub fn object_hash<T: Value>(value: &T) -> u32 {
-    let text = crate::json::encode(value);
-    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, &text) as u32
 }
