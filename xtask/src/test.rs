@@ -93,7 +93,8 @@ fn build() -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    let args = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--"];
+    let args =
+        ["clippy", "--workspace", "--all-targets", "--locked", "--keep-going", "--quiet", "--"];
     run::run(run::cargo(args).args(["-D", "warnings"]))
 }
 
