@@ -204,7 +204,9 @@ fn a_skipped_sync_is_found_out() {
     let found = (0..60).any(|seed| {
         let bug = Some(PlantedBug::SkipSync { one_in: 10 });
         let options = DiskOptions { planted_bug: bug, ..DiskOptions::default() };
-        let report = run(seed, |world| lives(world.node("node", options), seed, false));
+        let report = run(seed, |world| async move {
+            lives(world.node("node", options), seed, false).await
+        });
         report.value.is_err() || !report.panics.is_empty()
     });
     assert!(found, "sixty seeds did not notice that syncs are skipped");
@@ -213,7 +215,10 @@ fn a_skipped_sync_is_found_out() {
 #[test]
 fn one_seed_gives_one_run() {
     let hash = |seed| {
-        run(seed, |world| lives(world.node("node", DiskOptions::default()), seed, true)).trace_hash
+        run(seed, |world| async move {
+            lives(world.node("node", DiskOptions::default()), seed, true).await
+        })
+        .trace_hash
     };
     for seed in 0..12 {
         assert_eq!(hash(seed), hash(seed), "seed {seed}");

@@ -105,12 +105,12 @@ impl Worker {
     }
 
     fn get(&mut self, key: &Key) -> Result<Option<Row>, MetaError> {
-        let read = self.database()?.begin_read().map_err(redb::Error::from);
-        let found = read.and_then(|read| {
-            let rows = read.open_table(ROWS)?;
+        let database = self.database()?;
+        let found = guarded(|| {
+            let rows = database.begin_read()?.open_table(ROWS)?;
             Ok(rows.get(key.as_str())?.map(|row| decode(key.clone(), row.value())))
         });
-        found.map_err(|e| self.error(e))?.transpose()
+        found.map_err(|e| self.read_failed(e))?.transpose()
     }
 
     fn scan(
@@ -123,9 +123,9 @@ impl Worker {
             Some(key) if key.as_str() >= prefix => Bound::Excluded(key.as_str()),
             _ => Bound::Included(prefix),
         };
-        let read = self.database()?.begin_read().map_err(redb::Error::from);
-        let found = read.and_then(|read| {
-            let rows = read.open_table(ROWS)?;
+        let database = self.database()?;
+        let found = guarded(|| {
+            let rows = database.begin_read()?.open_table(ROWS)?;
             let mut found = Vec::new();
             for row in rows.range::<&str>((from, Bound::Unbounded))?.take(limit) {
                 let (key, value) = row?;
@@ -136,7 +136,7 @@ impl Worker {
             }
             Ok(found)
         });
-        found.map_err(|e| self.error(e))?.into_iter().collect()
+        found.map_err(|e| self.read_failed(e))?.into_iter().collect()
     }
 
     /// Makes the changes in one transaction, and answers when it is durable.
@@ -165,7 +165,8 @@ impl Worker {
         writes: &[Write],
     ) -> Result<Vec<Result<(Revision, bool), MetaError>>, MetaError> {
         let mut revision = self.revision;
-        let results = commit(self.database()?, writes, &mut revision);
+        let database = self.database()?;
+        let results = guarded(|| commit(database, writes, &mut revision));
         match results {
             Ok(results) => {
                 self.revision = revision;
@@ -176,11 +177,19 @@ impl Worker {
     }
 
     /// After a failed commit redb serves nothing any more: close it, and open it anew on demand.
-    fn fail(&mut self, e: redb::Error) -> MetaError {
-        let error = self.error(e);
-        tracing::error!(error = %error, file = %self.path.display(), "a metadata commit failed");
+    fn fail(&mut self, e: Broken) -> MetaError {
+        let error = self.broken(e);
+        tracing::error!(error = %error, file = %self.path.display(), "the metadata store failed");
         self.database = None;
         error
+    }
+
+    fn read_failed(&mut self, e: Broken) -> MetaError {
+        match e {
+            Broken::Store(e) => self.error(*e),
+            // It stopped in the middle: nothing is known of its state.
+            broken @ Broken::What(_) => self.fail(broken),
+        }
     }
 
     fn database(&mut self) -> Result<&Database, MetaError> {
@@ -277,16 +286,18 @@ enum Broken {
 }
 
 /// redb asserts some of what it reads; a file that breaks those is damaged, and no reason to die.
-fn open_database(backend: Backend) -> Result<Database, Broken> {
-    let open = || {
-        let mut builder = Database::builder();
-        builder.set_cache_size(CACHE_BYTES).create_with_backend(backend)
-    };
-    match catch_unwind(AssertUnwindSafe(open)) {
-        Ok(Ok(database)) => Ok(database),
-        Ok(Err(e)) => Err(Broken::Store(Box::new(e.into()))),
+fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, Broken> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => Ok(result?),
         Err(_) => Err(Broken::What("its pages are damaged".into())),
     }
+}
+
+fn open_database(backend: Backend) -> Result<Database, Broken> {
+    guarded(|| {
+        let mut builder = Database::builder();
+        Ok(builder.set_cache_size(CACHE_BYTES).create_with_backend(backend)?)
+    })
 }
 
 fn found_tables(database: &Database) -> Result<(), redb::Error> {
@@ -308,11 +319,7 @@ impl From<redb::Error> for Broken {
 
 /// Reads all there is; returns the revision.
 fn verify(database: &Database) -> Result<u64, Broken> {
-    match catch_unwind(AssertUnwindSafe(|| try_verify(database))) {
-        Ok(Ok(verified)) => verified.map_err(Broken::What),
-        Ok(Err(e)) => Err(e.into()),
-        Err(_) => Err(Broken::What("its pages are damaged".into())),
-    }
+    guarded(|| try_verify(database))?.map_err(Broken::What)
 }
 
 fn try_verify(database: &Database) -> Result<Result<u64, String>, redb::Error> {
