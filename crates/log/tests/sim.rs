@@ -204,9 +204,8 @@ fn a_skipped_sync_is_found_out() {
     let found = (0..60).any(|seed| {
         let bug = Some(PlantedBug::SkipSync { one_in: 10 });
         let options = DiskOptions { planted_bug: bug, ..DiskOptions::default() };
-        let report = run(seed, |world| async move {
-            lives(world.node("node", options), seed, false).await
-        });
+        let report =
+            run(seed, |world| async move { lives(world.node("node", options), seed, false).await });
         report.value.is_err() || !report.panics.is_empty()
     });
     assert!(found, "sixty seeds did not notice that syncs are skipped");
