@@ -84,6 +84,7 @@ impl Worker {
                 break;
             }
         }
+        self.close();
     }
 
     /// Reads are answered at once: they may or may not see the changes that wait beside them.
@@ -180,8 +181,17 @@ impl Worker {
     fn fail(&mut self, e: Broken) -> MetaError {
         let error = self.broken(e);
         tracing::error!(error = %error, file = %self.path.display(), "the metadata store failed");
-        self.database = None;
+        self.close();
         error
+    }
+
+    /// redb reads and writes once more as it closes, and trips over rotten pages there as well.
+    fn close(&mut self) {
+        let database = self.database.take();
+        let _ = guarded(|| {
+            drop(database);
+            Ok(())
+        });
     }
 
     fn read_failed(&mut self, e: Broken) -> MetaError {
