@@ -352,6 +352,13 @@ impl<S> Life<'_, S> {
         self.node.stop().is_some()
     }
 
+    /// Whether what is read now decides what became of an earlier write that was never answered.
+    /// After a failed write the engine goes on with the rows it has in memory, and only the next
+    /// start shows whether the disk had taken it.
+    pub(crate) fn settles_doubts(&self) -> bool {
+        !self.excuses.io
+    }
+
     /// Damage was reported: fine if there is some.
     pub(crate) fn damaged(&self, what: &dyn fmt::Display) {
         self.world.note(format_args!("damage reported: {what}"));

@@ -103,7 +103,14 @@ impl Streams {
             row.settle(now);
             let result = change(&mut row, status, now)?;
             if row == found.row {
-                return Ok(result);
+                // Only if the store has the same row: the copy misses a write whose answer was lost,
+                // and what another node wrote just now.
+                let fresh = self.inner.cache.fetch(stream).await?.ok_or_else(missing)?;
+                if fresh.revision == found.revision {
+                    return Ok(result);
+                }
+                found = fresh;
+                continue;
             }
             let expect = Expect::At(found.revision);
             match self.inner.meta.put(key_of(stream), row.encode(), expect).await {

@@ -22,6 +22,8 @@ const STREAMS_MAX: usize = 6;
 const READERS_MAX: usize = 4;
 /// Pages until a shard's end is reached.
 const PAGES_MAX: usize = 5000;
+/// Data of one PutRecords call: the log under test takes no batch above 64 KiB.
+const PUT_BYTES_MAX: u32 = 40_000;
 /// What a reader waits when a shard's read rate is used up.
 const THROTTLE_PAUSE: Duration = Duration::from_millis(300);
 
@@ -129,12 +131,22 @@ impl StreamClient {
                 life.judge.count(|s| s.refused += 1);
             }
             "ResourceInUseException" => {}
-            "InternalFailure" => life.troubled(&format!("{e:?}")),
+            "InternalFailure" => self.troubled(life, stream, &format!("{e:?}")),
             // The clock was set back behind the time of a record.
             "InvalidArgumentException"
                 if e.message.as_deref().is_some_and(|m| m.starts_with("The timestampInMillis")) => {
             }
             _ => life.judge.fail(format!("a call that is right gets {e:?}")),
+        }
+    }
+
+    /// The engine has no better word for a call that meets the end of its stream.
+    fn troubled(&self, life: &Life<'_>, stream: &str, what: &str) {
+        let ending = self.oracle.borrow().streams.get(stream).is_some_and(|s| s.delete_asked);
+        if ending {
+            life.world.note(format_args!("{stream} is being deleted: {what}"));
+        } else {
+            life.troubled(&what);
         }
     }
 
@@ -262,9 +274,11 @@ impl StreamClient {
         let count = [1, 2, 5, 20, 60][rng.below(5) as usize];
         let mut ids = Vec::new();
         let mut records = Vec::new();
+        let mut left = PUT_BYTES_MAX;
         for _ in 0..count {
             let hash = self.some_hash(rng);
-            let size = some_size(rng) / if count > 5 { 8 } else { 1 };
+            let size = some_size(rng).min(left);
+            left -= size;
             let (id, one) = self.record(stream, hash, size);
             ids.push(id);
             records.push(api::PutRecordsRequestEntry {
@@ -280,7 +294,7 @@ impl StreamClient {
         };
         let done = ask(life, |p, c| async move { p.service.put_records(&c, input).await }).await;
         match done {
-            Ok(Ok(output)) => self.settle_each(life, &ids, &output),
+            Ok(Ok(output)) => self.settle_each(life, stream, &ids, &output),
             Ok(Err(e)) => self.settle_error(life, stream, &ids, &e),
             Err(stopped) => {
                 self.doubt(life, &ids);
@@ -290,7 +304,13 @@ impl StreamClient {
         Ok(())
     }
 
-    fn settle_each(&self, life: &Life<'_>, ids: &[u32], output: &api::PutRecordsOutput) {
+    fn settle_each(
+        &self,
+        life: &Life<'_>,
+        stream: &str,
+        ids: &[u32],
+        output: &api::PutRecordsOutput,
+    ) {
         let failed = output.records.iter().filter(|r| r.error_code.is_some()).count();
         if output.records.len() != ids.len() || output.failed_record_count != Some(failed as i32) {
             life.judge.fail(format!("{} records are answered by {output:?}", ids.len()));
@@ -310,7 +330,7 @@ impl StreamClient {
                 }
                 (Some(code), None, None) if code == "InternalFailure" => {
                     self.doubt(life, &[*id]);
-                    life.troubled(&"a record could not be stored");
+                    self.troubled(life, stream, "a record could not be stored");
                 }
                 _ => life.judge.fail(format!("record {id} is answered by {r:?}")),
             }
@@ -620,7 +640,9 @@ impl StreamClient {
                     d.retention_period_hours, s.retention
                 ));
             }
-            s.retention = [d.retention_period_hours].into();
+            if life.settles_doubts() {
+                s.retention = [d.retention_period_hours].into();
+            }
         }
     }
 
@@ -639,7 +661,9 @@ impl StreamClient {
                 life.judge
                     .fail(format!("LOST: tag {key} of {stream} is {has:?}, may be {values:?}"));
             }
-            *values = vec![has];
+            if life.settles_doubts() {
+                *values = vec![has];
+            }
         }
     }
 
