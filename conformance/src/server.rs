@@ -286,9 +286,13 @@ fn find_or_build() -> Result<PathBuf> {
     if let Ok(path) = std::env::var("MILLSTREAM_BIN") {
         return Ok(PathBuf::from(path));
     }
-    let test = std::env::current_exe()?;
-    let profile_dir =
-        test.ancestors().nth(2).context("the test is not in target/<profile>/deps")?;
+    let own = std::env::current_exe()?;
+    let folder = own.parent().context("a program lies in a folder")?;
+    // Tests lie in target/<profile>/deps, other programs of ours one above.
+    let profile_dir = match folder.file_name() {
+        Some(name) if name == "deps" => folder.parent().context("deps lies in a folder")?,
+        _ => folder,
+    };
     let binary = profile_dir.join("millstream");
     let built = modified(&binary);
     if built.is_none_or(|built| newest_source().is_none_or(|source| source > built)) {
