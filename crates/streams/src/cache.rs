@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::error::{Error, Result};
 use crate::route::Route;
 use crate::shard_map::Shard;
+use crate::shard_state::ShardState;
 use crate::stats::StreamStats;
 use crate::stream_row::{PREFIX, StreamRow, key_of, stream_of};
 
@@ -34,22 +35,39 @@ pub(crate) struct Snapshot {
     pub(crate) row: StreamRow,
     pub(crate) route: Route,
     pub(crate) stats: Arc<StreamStats>,
+    /// By the shards' places in the map; they outlive the snapshot.
+    states: Box<[Arc<ShardState>]>,
     /// When the first closed shard was closed.
     pub(crate) oldest_closing: Option<Timestamp>,
 }
 
 impl Snapshot {
-    fn new(stream: StreamArn, row: &Row, stats: Arc<StreamStats>) -> Result<Self> {
+    /// `before`: the stream's snapshot until now, whose counts and budgets go on.
+    fn new(stream: StreamArn, row: &Row, before: Option<&Snapshot>) -> Result<Self> {
         let revision = row.revision;
         let row = StreamRow::decode(&row.key, &row.value).map_err(MetaError::from)?;
+        let before = before.filter(|b| b.row.family == row.family);
+        let stats = before.map(|b| b.stats.clone()).unwrap_or_default();
+        let state = |s: &Shard| before.and_then(|b| b.state(s.id)).cloned().unwrap_or_default();
+        let states = row.shards.all().iter().map(state).collect();
         let route = Route::new(&row.shards);
         let oldest_closing = row.shards.oldest_closing();
-        Ok(Snapshot { stream, revision, row, route, stats, oldest_closing })
+        Ok(Snapshot { stream, revision, row, route, stats, states, oldest_closing })
     }
 
     /// An open shard by its place in the route.
     pub(crate) fn open_shard(&self, open: usize) -> &Shard {
         &self.row.shards.all()[self.route.place(open)]
+    }
+
+    /// What this process keeps of an open shard, by its place in the route.
+    pub(crate) fn open_state(&self, open: usize) -> &ShardState {
+        &self.states[self.route.place(open)]
+    }
+
+    /// What this process keeps of a shard. `None`: there is no such shard.
+    pub(crate) fn state(&self, shard: ShardId) -> Option<&Arc<ShardState>> {
+        Some(&self.states[self.row.shards.place(shard)?])
     }
 
     pub(crate) fn log_of(&self, shard: ShardId) -> LogId {
@@ -120,8 +138,7 @@ impl Cache {
         {
             return Ok(Some(cached.clone()));
         }
-        let stats = cached.map(|c| c.stats.clone()).unwrap_or_default();
-        Ok(Some(Arc::new(Snapshot::new(stream.clone(), &row, stats)?)))
+        Ok(Some(Arc::new(Snapshot::new(stream.clone(), &row, cached.as_deref())?)))
     }
 
     /// Waits until the copy has `revision`.
@@ -174,8 +191,7 @@ impl Cache {
             .ok_or_else(|| Error::Corrupt { reason: format!("row {} names no stream", row.key) })?;
         let cached = self.get(&stream);
         if cached.as_ref().is_none_or(|c| c.revision < row.revision) {
-            let stats = cached.map(|c| c.stats.clone()).unwrap_or_default();
-            let snapshot = Arc::new(Snapshot::new(stream.clone(), row, stats)?);
+            let snapshot = Arc::new(Snapshot::new(stream.clone(), row, cached.as_deref())?);
             let mut streams = self.streams.write();
             let scope = streams.entry(stream.scope().clone()).or_default();
             scope.insert(stream.name().clone(), snapshot);

@@ -22,7 +22,7 @@ use crate::model::{
     WarmThroughput,
 };
 use crate::shard_map::ShardMap;
-use crate::stream_row::{StreamRow, key_of};
+use crate::stream_row::{Changes, StreamRow, key_of};
 
 impl Streams {
     /// Makes a stream. It is CREATING until [`crate::StateDurations::creating`] is over.
@@ -242,6 +242,7 @@ impl Streams {
             tags: request.tags.clone(),
             shards: ShardMap::new(shard_count, created),
             doomed: Vec::new(),
+            changes: Changes::default(),
         }
     }
 

@@ -81,6 +81,16 @@ pub enum Error {
     #[error("tags of {stream}: {error}")]
     Tags { stream: StreamArn, error: TagError },
 
+    // Resharding.
+
+    // Capacity modes.
+
+    // Consumers and subscriptions.
+
+    // Queues.
+
+    // Encryption, policies, monitoring.
+
     // Puts.
     /// The data alone is above the stream's bound.
     #[error("data of record {index} has {bytes} bytes, more than {max}")]

@@ -41,7 +41,7 @@ impl Streams {
         };
         let shard = iterator.shard;
         let page = self.read_page(&found, shard, iterator.position, limit).await?;
-        count(&found, &page);
+        count(&found, shard, &page);
         let (next_iterator, child_shards) = match page.end {
             Some(children) if page.records.is_empty() => (None, children),
             _ => (Some(self.issue(&found, shard, page.next)), Vec::new()),
@@ -153,8 +153,12 @@ fn record(shard: &Shard, entry: Entry) -> Record {
     }
 }
 
-fn count(found: &Snapshot, page: &Page) {
+fn count(found: &Snapshot, shard: ShardId, page: &Page) {
     let weight = |r: &Record| r.data.len() + r.partition_key.as_ref().map_or(0, |k| k.len());
     let bytes: usize = page.records.iter().map(weight).sum();
-    found.stats.read(page.records.len() as u64, bytes as u64, page.millis_behind_latest);
+    let (records, behind) = (page.records.len() as u64, page.millis_behind_latest);
+    found.stats.read(records, bytes as u64, behind);
+    if let Some(state) = found.state(shard) {
+        state.stats.read(records, bytes as u64, behind);
+    }
 }

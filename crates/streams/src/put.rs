@@ -215,9 +215,12 @@ impl Streams {
             match landed {
                 Ok(range) => {
                     give_numbers(found, open, range, &members, results);
-                    stored.records += members.len() as u64;
+                    let count = members.len() as u64;
                     let bytes = members.iter().map(|at| weight(&records[*at as usize]) as u64);
-                    stored.bytes += bytes.sum::<u64>();
+                    let bytes = bytes.sum::<u64>();
+                    found.open_state(open).stats.stored(count, bytes);
+                    stored.records += count;
+                    stored.bytes += bytes;
                 }
                 Err(AppendError::Sealed { .. } | AppendError::NotFound { .. }) => {
                     again.extend(members);

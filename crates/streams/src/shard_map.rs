@@ -149,8 +149,12 @@ impl ShardMap {
     }
 
     pub fn get(&self, id: ShardId) -> Option<&Shard> {
-        let at = self.shards.binary_search_by_key(&id, |s| s.id).ok()?;
-        Some(&self.shards[at])
+        Some(&self.shards[self.place(id)?])
+    }
+
+    /// Where in [`ShardMap::all`] the shard stands.
+    pub fn place(&self, id: ShardId) -> Option<usize> {
+        self.shards.binary_search_by_key(&id, |s| s.id).ok()
     }
 
     /// Those that go on where `parent` ended.

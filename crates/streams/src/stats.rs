@@ -1,8 +1,91 @@
-//! What a stream did since this process started, counted without locks.
+//! What streams and shards did since this process started, counted without locks.
+//!
+//! Totals only rise; who wants a rate or a minute's sum asks twice. A [`Figure`] besides knows the
+//! least and the greatest value since it was last taken.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use millstream_base::StreamArn;
+
+/// Values that were observed: how many, their sum, the least and the greatest.
+#[derive(Debug)]
+pub(crate) struct Figure {
+    count: AtomicU64,
+    sum: AtomicU64,
+    min: AtomicU64,
+    max: AtomicU64,
+}
+
+/// What a [`Figure`] held when it was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    pub count: u64,
+    pub sum: u64,
+    /// 0 if `count` is.
+    pub min: u64,
+    pub max: u64,
+}
+
+impl Default for Figure {
+    fn default() -> Self {
+        Figure {
+            count: AtomicU64::new(0),
+            sum: AtomicU64::new(0),
+            min: AtomicU64::new(u64::MAX),
+            max: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Figure {
+    pub(crate) fn observe(&self, value: u64) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(value, Ordering::Relaxed);
+        if value < self.min.load(Ordering::Relaxed) {
+            self.min.fetch_min(value, Ordering::Relaxed);
+        }
+        if value > self.max.load(Ordering::Relaxed) {
+            self.max.fetch_max(value, Ordering::Relaxed);
+        }
+    }
+
+    /// What was observed since the last call. What is observed meanwhile may fall on either side.
+    pub(crate) fn take(&self) -> Sample {
+        let count = self.count.swap(0, Ordering::Relaxed);
+        let sum = self.sum.swap(0, Ordering::Relaxed);
+        let min = self.min.swap(u64::MAX, Ordering::Relaxed);
+        let max = self.max.swap(0, Ordering::Relaxed);
+        let min = if count == 0 || min == u64::MAX { 0 } else { min };
+        Sample { count, sum, min, max }
+    }
+}
+
+/// Totals of one shard, with the names of its CloudWatch metrics.
+#[derive(Debug, Default)]
+pub(crate) struct ShardStats {
+    pub(crate) incoming_records: AtomicU64,
+    pub(crate) incoming_bytes: AtomicU64,
+    pub(crate) outgoing_records: AtomicU64,
+    pub(crate) outgoing_bytes: AtomicU64,
+    /// Records beyond the write budget, refused or (where limits are only measured) not.
+    pub(crate) write_exceeded: AtomicU64,
+    /// GetRecords calls beyond the read budget, refused or not.
+    pub(crate) read_exceeded: AtomicU64,
+    pub(crate) iterator_age_ms: Figure,
+}
+
+impl ShardStats {
+    pub(crate) fn stored(&self, records: u64, bytes: u64) {
+        self.incoming_records.fetch_add(records, Ordering::Relaxed);
+        self.incoming_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self, records: u64, bytes: u64, millis_behind: u64) {
+        self.outgoing_records.fetch_add(records, Ordering::Relaxed);
+        self.outgoing_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.iterator_age_ms.observe(millis_behind);
+    }
+}
 
 /// Counters of one stream, with the names of their CloudWatch metrics.
 #[derive(Debug, Default)]

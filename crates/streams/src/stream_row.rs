@@ -55,12 +55,45 @@ pub(crate) struct StreamRow {
     pub(crate) shards: ShardMap,
     /// Expired shards, not shown any more, whose logs may still be there.
     pub(crate) doomed: Vec<ShardId>,
+    /// Changes that are counted over a day.
+    #[serde(default)]
+    pub(crate) changes: Changes,
+}
+
+/// When something was done that may be done only so often in 24 hours; older times are forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Changes {
+    pub(crate) shard_count: Vec<Timestamp>,
+    pub(crate) mode: Vec<Timestamp>,
+    pub(crate) encryption: Vec<Timestamp>,
 }
 
 impl Document for StreamRow {
     const KIND: &'static str = "stream";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
+
+    /// Version 2 has members more, with defaults that say what version 1 meant.
+    fn upgrade(version: u32, old: serde_json::Value) -> Result<serde_json::Value, String> {
+        match version {
+            1 => Ok(old),
+            other => Err(format!("there is no version {other}")),
+        }
+    }
 }
+
+impl Changes {
+    /// Notes one more in `times`, if they are not `max` within the 24 hours before `now` already.
+    pub(crate) fn admit(times: &mut Vec<Timestamp>, now: Timestamp, max: usize) -> bool {
+        times.retain(|at| now.since(*at) < DAY);
+        let admitted = times.len() < max;
+        if admitted {
+            times.push(now);
+        }
+        admitted
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl StreamRow {
     /// `None`: deleted, even if it was not swept yet.

@@ -14,6 +14,10 @@ pub(crate) enum Admission {
     Exceeded,
 }
 
+/// One shard's budgets.
+#[derive(Debug, Default)]
+pub(crate) struct ShardBudget {}
+
 /// Budgets of all shards that this process writes to or reads from.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {}

@@ -72,11 +72,17 @@ operations! {
     list_streams: ListStreamsInput => api::ListStreamsOutput;
     // shards
     list_shards: ListShardsInput => api::ListShardsOutput;
+    // resharding
+
     // records
     put_record: PutRecordInput => api::PutRecordOutput;
     put_records: PutRecordsInput => api::PutRecordsOutput;
     get_shard_iterator: GetShardIteratorInput => api::GetShardIteratorOutput;
     get_records: GetRecordsInput => api::GetRecordsOutput;
+    // consumers and subscriptions
+
+    // queues
+
     // tags
     add_tags_to_stream: AddTagsToStreamInput => ();
     remove_tags_from_stream: RemoveTagsFromStreamInput => ();
@@ -88,6 +94,11 @@ operations! {
     increase_stream_retention_period: IncreaseStreamRetentionPeriodInput => ();
     decrease_stream_retention_period: DecreaseStreamRetentionPeriodInput => ();
     update_max_record_size: UpdateMaxRecordSizeInput => ();
+    // capacity modes
+
+    // encryption, policies, monitoring
+
+    // the account
     describe_limits: DescribeLimitsInput => api::DescribeLimitsOutput;
     describe_account_settings: DescribeAccountSettingsInput => api::DescribeAccountSettingsOutput;
 }

@@ -1,0 +1,11 @@
+//! What this process keeps of one shard between requests. Nothing here is true beyond the process.
+
+use crate::stats::ShardStats;
+use crate::throttle::ShardBudget;
+
+#[derive(Debug, Default)]
+pub(crate) struct ShardState {
+    #[allow(dead_code)] // asked as soon as shards have budgets
+    pub(crate) budget: ShardBudget,
+    pub(crate) stats: ShardStats,
+}
