@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use crate::cache::Cache;
 use crate::engine::{Inner, Streams};
 use crate::error::Result;
+use crate::feed::Feed;
 use crate::options::Options;
+use crate::subscriptions::Subscriptions;
 use crate::throttle::Throttle;
 use crate::{sweep, token, trim};
 
@@ -40,6 +42,8 @@ impl Streams {
             cache,
             token_key,
             throttle: Throttle::default(),
+            subscriptions: Subscriptions::default(),
+            feed: Feed::default(),
             stop,
             tasks: Mutex::new(vec![follow]),
         };

@@ -7,6 +7,7 @@ use millstream_log::LogId;
 use millstream_meta::{Document, Key};
 use serde::{Deserialize, Serialize};
 
+use crate::consumers::Consumers;
 use crate::model::{
     Encryption, RecordDistribution, ShardMetric, StreamMode, StreamStatus, WarmThroughput,
 };
@@ -58,6 +59,9 @@ pub(crate) struct StreamRow {
     /// Changes that are counted over a day.
     #[serde(default)]
     pub(crate) changes: Changes,
+    /// Fan-out consumers.
+    #[serde(default)]
+    pub(crate) consumers: Consumers,
 }
 
 /// When something was done that may be done only so often in 24 hours; older times are forgotten.
@@ -127,6 +131,7 @@ impl StreamRow {
         if let Some(status) = self.status_at(now) {
             self.status = status;
         }
+        self.consumers.settle(now);
     }
 
     pub(crate) fn log_of(&self, shard: ShardId) -> LogId {
