@@ -9,7 +9,8 @@
 //! | `engine` | what all operations share: finding a stream, changing its row |
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
-//! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
+//! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
+//! | `quotas`, `control_call`, `bucket`, `throttle`, `admit` | throughput and rates |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
 //! Invariant: knows no HTTP, no AWS shapes and no wire format.
@@ -17,7 +18,10 @@
 //! compare-and-set, and no lock is held across an await.
 
 mod account;
+mod admit;
+mod bucket;
 mod cache;
+mod control_call;
 mod create;
 mod describe;
 mod engine;
@@ -28,6 +32,7 @@ mod list_shards;
 pub mod model;
 mod options;
 mod put;
+mod quotas;
 mod reader;
 mod route;
 mod settings;
@@ -46,9 +51,12 @@ mod trim;
 #[cfg(test)]
 mod tests;
 
+pub use bucket::PerSecond;
+pub use control_call::{ControlCall, ControlRates, Per};
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
 pub use model::*;
 pub use options::{Options, StateDurations};
+pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
 pub use stats::{Sample, StreamCounts};

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use millstream_base::limits;
 
+use crate::quotas::QuotaSettings;
+
 /// Options of the engine; [`Default`] is what a node starts with.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub state_durations: StateDurations,
+    /// Throughput and rates.
+    pub quotas: QuotaSettings,
     /// Open shards of provisioned streams per account and region.
     pub shards_per_account_max: u32,
     /// On-demand streams per account and region.
@@ -36,6 +40,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             state_durations: StateDurations::default(),
+            quotas: QuotaSettings::default(),
             shards_per_account_max: limits::SHARDS_PER_ACCOUNT_DEFAULT,
             on_demand_streams_max: limits::ON_DEMAND_STREAMS_DEFAULT,
             iterator_life: limits::ITERATOR_LIFE,

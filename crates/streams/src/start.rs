@@ -32,6 +32,7 @@ impl Streams {
         let (stop, stopped) = watch::channel(false);
         let follow = cache.clone().follow(env.clone(), changes, stopped.clone());
         let follow = env.spawn("streams-follow", follow);
+        let throttle = Throttle::new(options.quotas.clone());
         let inner = Inner {
             env: env.clone(),
             log,
@@ -39,7 +40,7 @@ impl Streams {
             options,
             cache,
             token_key,
-            throttle: Throttle::default(),
+            throttle,
             stop,
             tasks: Mutex::new(vec![follow]),
         };
