@@ -162,4 +162,3 @@ fn record(shard: &Shard, entry: Entry) -> Record {
         encrypted: false,
     }
 }
-

@@ -32,8 +32,25 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateDurations {
     pub creating: Duration,
+    /// After all changes but those of shards.
     pub updating: Duration,
     pub deleting: Duration,
+    /// In UPDATING, when shards are split or merged.
+    pub resharding: Duration,
+    pub consumer_creating: Duration,
+    pub consumer_deleting: Duration,
+}
+
+impl StateDurations {
+    /// As on AWS, roughly. Source: the SDKs' waiters and what users report; AWS promises nothing.
+    pub const AWS: StateDurations = StateDurations {
+        creating: Duration::from_secs(20),
+        updating: Duration::from_secs(5),
+        deleting: Duration::from_secs(30),
+        resharding: Duration::from_secs(30),
+        consumer_creating: Duration::from_secs(10),
+        consumer_deleting: Duration::from_secs(10),
+    };
 }
 
 impl Default for Options {

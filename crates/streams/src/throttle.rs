@@ -207,12 +207,7 @@ impl Throttle {
     }
 
     /// Asks for one call of `scope`'s, if the operation's rate is an account's.
-    pub(crate) fn admit_call(
-        &self,
-        scope: &Scope,
-        call: ControlCall,
-        now: Timestamp,
-    ) -> Admission {
+    pub(crate) fn admit_call(&self, scope: &Scope, call: ControlCall, now: Timestamp) -> Admission {
         let mode = self.settings.default.mode;
         if call.per() != Per::Account || mode == QuotaMode::Off {
             return Admission::Admitted;

@@ -6,6 +6,7 @@
 //! Invariant: nothing is decided here that depends on a stream's state: that is the engine's.
 
 pub mod errors;
+mod rates;
 mod records;
 mod settings;
 mod shapes;
@@ -15,7 +16,7 @@ mod tags;
 mod target;
 
 use millstream_api::kinesis::{self as api, Op};
-use millstream_streams::Streams;
+use millstream_streams::{ControlCall, Streams};
 use millstream_wire::ServiceError;
 
 use crate::auth::Caller;
@@ -56,6 +57,10 @@ macro_rules! operations {
                     call: &Call,
                     input: api::$input,
                 ) -> Result<$output, ServiceError> {
+                    const RATE: Option<ControlCall> = rates::of(stringify!($op));
+                    if let Some(rate) = RATE {
+                        rates::admit(&self.engine, call, rate, &input)?;
+                    }
                     DataStreams::$op(self, call, input).await
                 }
             )*
