@@ -104,5 +104,23 @@ pub const SUBSCRIPTION_LIFE: Duration = Duration::from_secs(300);
 pub const SUBSCRIPTION_TAKEOVER_AFTER: Duration = Duration::from_secs(5);
 /// How often a subscription without records tells where it is. Source: recorded by others.
 pub const SUBSCRIPTION_IDLE_INTERVAL: Duration = Duration::from_secs(5);
-/// What one consumer gets of one shard. Source: model, SubscribeToShard.
-pub const SUBSCRIPTION_BYTES_PER_SECOND: u32 = 2 << 20;
+/// GetShardIterator calls, per open shard. Source: model, GetShardIterator.
+pub const SHARD_ITERATORS_PER_SECOND: u32 = 5;
+/// What a shard gives each fan-out consumer. Source: model, SubscribeToShard.
+pub const CONSUMER_READ_BYTES_PER_SECOND: u32 = 2 << 20;
+/// SubscribeToShard calls, per consumer and shard. Source: model, SubscribeToShard.
+pub const SUBSCRIPTIONS_PER_SECOND: u32 = 1;
+/// What a shard keeps ready for records that are larger than its bytes of a second. The guide says
+/// that there is such a budget and that it refills steadily, not how large it is: the largest
+/// record there can be must fit.
+pub const LARGE_RECORDS_BURST_BYTES: u32 = RECORD_KIB_MAX * 1024;
+/// How that budget refills. Ours: as fast as the shard writes otherwise.
+pub const LARGE_RECORDS_BYTES_PER_SECOND: u32 = SHARD_WRITE_BYTES_PER_SECOND;
+
+// Settings that may change only so often.
+
+/// StartStreamEncryption and StopStreamEncryption of a stream within 24 hours. Source: model.
+pub const ENCRYPTION_CHANGES_PER_DAY_MAX: usize = 25;
+/// Most bytes of a resource policy. Ours: the API's text names no bound; 20 KiB is what AWS's
+/// other services with resource policies take.
+pub const POLICY_BYTES_MAX: usize = 20 << 10;

@@ -130,6 +130,12 @@ pub enum Error {
     #[error("throughput of {shard} of stream {stream} is used up")]
     Throttled { stream: StreamArn, shard: ShardId },
 
+    // Rates.
+    #[error("an operation was called too often by account {account}")]
+    CallRate { account: AccountId },
+    #[error("an operation was called too often on stream {stream}")]
+    StreamCallRate { stream: StreamArn },
+
     // Iterators and tokens.
     #[error("an iterator {} needs a sequence number", kind.as_str())]
     SequenceNumberMissing { kind: IteratorType },
@@ -185,7 +191,7 @@ impl Error {
                 ErrorKind::LimitExceeded
             }
             OnDemandStreams { .. } => ErrorKind::LimitExceeded,
-            Throttled { .. } => ErrorKind::Throttled,
+            Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,
             Unavailable { .. } => ErrorKind::Unavailable,
             SequenceNumberOldLayout { .. } | Corrupt { .. } => ErrorKind::Internal,

@@ -9,9 +9,10 @@
 //! | `engine` | what all operations share: finding a stream, changing its row |
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
-//! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
 //! | `consumers`, `consumer_stats` | fan-out consumers |
 //! | `subscribe`, `subscriptions`, `feed`, `pace` | records pushed to them |
+//! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
+//! | `quotas`, `control_call`, `bucket`, `throttle`, `admit` | throughput and rates |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
 //! Invariant: knows no HTTP, no AWS shapes and no wire format.
@@ -19,9 +20,12 @@
 //! compare-and-set, and no lock is held across an await.
 
 mod account;
+mod admit;
+mod bucket;
 mod cache;
 mod consumer_stats;
 mod consumers;
+mod control_call;
 mod create;
 mod describe;
 mod engine;
@@ -34,6 +38,7 @@ pub mod model;
 mod options;
 mod pace;
 mod put;
+mod quotas;
 mod reader;
 mod route;
 mod settings;
@@ -54,13 +59,16 @@ mod trim;
 #[cfg(test)]
 mod tests;
 
+pub use bucket::PerSecond;
 pub use consumer_stats::ConsumerSamples;
 pub use consumers::{Consumer, ConsumerRef, ConsumerStatus, ConsumersPage, ListConsumers};
+pub use control_call::{ControlCall, ControlRates, Per};
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, RENDERINGS, SubscriptionEvent};
 pub use model::*;
-pub use options::{ConsumerDurations, Options, StateDurations};
+pub use options::{Options, StateDurations};
+pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
 pub use stats::{Sample, StreamCounts};
 pub use subscribe::{Subscription, SubscriptionOptions};

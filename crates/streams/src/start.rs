@@ -34,6 +34,7 @@ impl Streams {
         let (stop, stopped) = watch::channel(false);
         let follow = cache.clone().follow(env.clone(), changes, stopped.clone());
         let follow = env.spawn("streams-follow", follow);
+        let throttle = Throttle::new(options.quotas.clone());
         let inner = Inner {
             env: env.clone(),
             log,
@@ -41,9 +42,9 @@ impl Streams {
             options,
             cache,
             token_key,
-            throttle: Throttle::default(),
             subscriptions: Subscriptions::default(),
             feed: Feed::default(),
+            throttle,
             stop,
             tasks: Mutex::new(vec![follow]),
         };

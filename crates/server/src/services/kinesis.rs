@@ -7,6 +7,7 @@
 
 mod consumers;
 pub mod errors;
+mod rates;
 mod records;
 mod settings;
 mod shapes;
@@ -17,7 +18,7 @@ mod tags;
 mod target;
 
 use millstream_api::kinesis::{self as api, Op};
-use millstream_streams::Streams;
+use millstream_streams::{ControlCall, Streams};
 use millstream_wire::{Events, ServiceError};
 
 use crate::auth::Caller;
@@ -58,6 +59,10 @@ macro_rules! operations {
                     call: &Call,
                     input: api::$input,
                 ) -> Result<$output, ServiceError> {
+                    const RATE: Option<ControlCall> = rates::of(stringify!($op));
+                    if let Some(rate) = RATE {
+                        rates::admit(&self.engine, call, rate, &input)?;
+                    }
                     DataStreams::$op(self, call, input).await
                 }
             )*

@@ -190,6 +190,12 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
         Error::Throttled { stream, shard } => {
             ServiceError::new(THROTTLED, 400, throttled_sentence(&stream, shard, during))
         }
+        Error::CallRate { account } => {
+            limit_exceeded(format!("Rate exceeded for account {account}."))
+        }
+        Error::StreamCallRate { stream } => {
+            limit_exceeded(format!("Rate exceeded for stream {}.", under(&stream)))
+        }
 
         Error::SequenceNumberMissing { kind } => pairing(kind, "and no StartingSequenceNumber."),
         Error::SequenceNumberUnexpected { kind } => {
