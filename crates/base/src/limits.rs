@@ -124,3 +124,29 @@ pub const ENCRYPTION_CHANGES_PER_DAY_MAX: usize = 25;
 /// Most bytes of a resource policy. Ours: the API's text names no bound; 20 KiB is what AWS's
 /// other services with resource policies take.
 pub const POLICY_BYTES_MAX: usize = 20 << 10;
+// Metrics (CloudWatch).
+
+/// How long one-minute points are kept. Source: CloudWatch user guide, "Metrics retention".
+pub const METRIC_RETENTION: Duration = Duration::from_secs(15 * 24 * 3600);
+/// Most metrics (name, dimensions, unit) that a node keeps. Ours: some 1 KiB of memory each.
+pub const METRIC_SERIES_MAX: usize = 50_000;
+/// Most different values of one minute that percentiles are told from. Ours.
+pub const METRIC_VALUES_MAX: usize = 500;
+/// Bounds of a datum's time. Source: API reference of CloudWatch, MetricDatum Timestamp.
+pub const METRIC_PAST_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
+pub const METRIC_FUTURE_MAX: Duration = Duration::from_secs(2 * 3600);
+/// Bounds of one PutMetricData call: body, data, and values of one datum.
+/// Source: API reference of CloudWatch, PutMetricData.
+pub const PUT_METRIC_DATA_BYTES_MAX: usize = 1 << 20;
+pub const PUT_METRIC_DATA_COUNT_MAX: usize = 1000;
+pub const METRIC_DATUM_VALUES_MAX: usize = 150;
+/// Bounds of a datum's value. Source: API reference of CloudWatch, MetricDatum: -2^360 to 2^360.
+pub const METRIC_VALUE_MAX: f64 = 2.348_542_582_773_833_2e108;
+/// Most data points of a GetMetricStatistics answer. Source: API reference of CloudWatch.
+pub const METRIC_STATISTICS_POINTS_MAX: u64 = 1440;
+/// Most queries of a GetMetricData call, and most data points of its answer, which is the default
+/// too. Source: API reference of CloudWatch.
+pub const GET_METRIC_DATA_QUERIES_MAX: usize = 500;
+pub const GET_METRIC_DATA_POINTS_MAX: usize = 100_800;
+/// Metrics in one ListMetrics answer. Source: API reference of CloudWatch.
+pub const LIST_METRICS_MAX: usize = 500;
