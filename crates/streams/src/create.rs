@@ -179,7 +179,7 @@ impl Streams {
     }
 
     /// Whether `requested` more open shards fit the account.
-    fn check_shards(&self, scope: &Scope, usage: &Usage, requested: u32) -> Result<()> {
+    pub(crate) fn check_shards(&self, scope: &Scope, usage: &Usage, requested: u32) -> Result<()> {
         let limit = self.inner.options.shards_per_account_max;
         let current = usage.provisioned_shards;
         match current.saturating_add(requested) <= limit {
@@ -243,6 +243,7 @@ impl Streams {
             shards: ShardMap::new(shard_count, created),
             doomed: Vec::new(),
             changes: Changes::default(),
+            reshard: None,
         }
     }
 

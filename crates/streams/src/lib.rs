@@ -9,6 +9,7 @@
 //! | `engine` | what all operations share: finding a stream, changing its row |
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
+//! | `reshard`, `reshard_plan`, `shard_count` | changes of the shards |
 //! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
@@ -29,8 +30,11 @@ pub mod model;
 mod options;
 mod put;
 mod reader;
+mod reshard;
+mod reshard_plan;
 mod route;
 mod settings;
+mod shard_count;
 pub mod shard_map;
 mod shard_state;
 mod start;
@@ -51,4 +55,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use model::*;
 pub use options::{Options, StateDurations};
 pub use reader::{ReaderPage, ShardReader};
+pub use shard_count::ShardCountUpdate;
 pub use stats::{Sample, StreamCounts};

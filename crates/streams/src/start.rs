@@ -12,6 +12,7 @@ use crate::cache::Cache;
 use crate::engine::{Inner, Streams};
 use crate::error::Result;
 use crate::options::Options;
+use crate::reshard::Resharding;
 use crate::throttle::Throttle;
 use crate::{sweep, token, trim};
 
@@ -40,6 +41,7 @@ impl Streams {
             cache,
             token_key,
             throttle: Throttle::default(),
+            resharding: Resharding::default(),
             stop,
             tasks: Mutex::new(vec![follow]),
         };

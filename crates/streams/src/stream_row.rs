@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     Encryption, RecordDistribution, ShardMetric, StreamMode, StreamStatus, WarmThroughput,
 };
+use crate::reshard_plan::Reshard;
 use crate::shard_map::ShardMap;
 
 /// What the keys of all stream rows start with.
@@ -58,6 +59,9 @@ pub(crate) struct StreamRow {
     /// Changes that are counted over a day.
     #[serde(default)]
     pub(crate) changes: Changes,
+    /// A change of the shards that was begun; until it is done, the stream is UPDATING.
+    #[serde(default)]
+    pub(crate) reshard: Option<Reshard>,
 }
 
 /// When something was done that may be done only so often in 24 hours; older times are forgotten.
@@ -102,6 +106,9 @@ impl StreamRow {
             StreamStatus::Creating if !self.logs_made || now < self.due => {
                 Some(StreamStatus::Creating)
             }
+            _ if self.reshard.is_some() && self.status != StreamStatus::Deleting => {
+                Some(StreamStatus::Updating)
+            }
             StreamStatus::Updating if now < self.due => Some(StreamStatus::Updating),
             StreamStatus::Deleting if now < self.due => Some(StreamStatus::Deleting),
             StreamStatus::Deleting => None,
@@ -136,6 +143,9 @@ impl StreamRow {
     /// All logs that may exist.
     pub(crate) fn logs(&self) -> Vec<LogId> {
         let shards = self.shards.all().iter().map(|s| s.id);
-        shards.chain(self.doomed.iter().copied()).map(|shard| self.log_of(shard)).collect()
+        let begun = self.reshard.as_ref().and_then(|r| r.plan(&self.shards).ok());
+        let begun = begun.into_iter().flat_map(|plan| plan.new);
+        let shards = shards.chain(self.doomed.iter().copied()).chain(begun);
+        shards.map(|shard| self.log_of(shard)).collect()
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod errors;
 mod records;
+mod reshard;
 mod settings;
 mod shapes;
 mod shards;
@@ -73,6 +74,9 @@ operations! {
     // shards
     list_shards: ListShardsInput => api::ListShardsOutput;
     // resharding
+    split_shard: SplitShardInput => ();
+    merge_shards: MergeShardsInput => ();
+    update_shard_count: UpdateShardCountInput => api::UpdateShardCountOutput;
 
     // records
     put_record: PutRecordInput => api::PutRecordOutput;
