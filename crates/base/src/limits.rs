@@ -67,6 +67,8 @@ pub const TAG_VALUE_CHARS_MAX: usize = 256;
 pub const SHARD_COUNT_DEFAULT: u32 = 4;
 /// Most shards of one stream. Source: model, UpdateShardCount.
 pub const SHARDS_PER_STREAM_MAX: u32 = 10_000;
+/// UpdateShardCount calls of a stream in 24 hours. Source: model, UpdateShardCount.
+pub const SHARD_COUNT_UPDATES_PER_DAY_MAX: usize = 10;
 /// Shards of provisioned streams per account and region. Source: guide, "Quotas and limits", the
 /// largest regions.
 pub const SHARDS_PER_ACCOUNT_DEFAULT: u32 = 20_000;

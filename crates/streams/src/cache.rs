@@ -182,10 +182,17 @@ impl Cache {
         }
     }
 
-    /// Waits until anything changes after `revision`, at most `wait`.
-    pub(crate) async fn changed_after(&self, revision: Revision, wait: Duration) {
+    /// Waits until the copy of `stream` is newer than `revision`, at most `wait`.
+    pub(crate) async fn newer_than(&self, stream: &StreamArn, revision: Revision, wait: Duration) {
         let mut seen = self.seen.subscribe();
-        let _ = tokio::time::timeout(wait, seen.wait_for(|seen| *seen > revision)).await;
+        let newer = async {
+            while self.get(stream).is_none_or(|s| s.revision <= revision) {
+                if seen.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(wait, newer).await;
     }
 
     /// Calls `look` with every stream of `scope` whose name comes after `after`, in order, while

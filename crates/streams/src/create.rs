@@ -183,7 +183,7 @@ impl Streams {
     }
 
     /// Whether `requested` more open shards fit the account.
-    fn check_shards(&self, scope: &Scope, usage: &Usage, requested: u32) -> Result<()> {
+    pub(crate) fn check_shards(&self, scope: &Scope, usage: &Usage, requested: u32) -> Result<()> {
         let limit = self.inner.options.shards_per_account_max;
         let current = usage.provisioned_shards;
         match current.saturating_add(requested) <= limit {
@@ -248,6 +248,7 @@ impl Streams {
             doomed: Vec::new(),
             changes: Changes::default(),
             consumers: Consumers::default(),
+            reshard: None,
         }
     }
 

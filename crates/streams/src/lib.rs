@@ -13,6 +13,8 @@
 //! | `subscribe`, `subscriptions`, `feed`, `pace` | records pushed to them |
 //! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
 //! | `quotas`, `control_call`, `bucket`, `throttle`, `admit` | throughput and rates |
+//! | `reshard`, `reshard_plan`, `shard_count` | changes of the shards |
+//! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
 //! Invariant: knows no HTTP, no AWS shapes and no wire format.
@@ -40,8 +42,11 @@ mod pace;
 mod put;
 mod quotas;
 mod reader;
+mod reshard;
+mod reshard_plan;
 mod route;
 mod settings;
+mod shard_count;
 pub mod shard_map;
 mod shard_state;
 mod start;
@@ -70,5 +75,6 @@ pub use model::*;
 pub use options::{Options, StateDurations};
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
+pub use shard_count::ShardCountUpdate;
 pub use stats::{Sample, StreamCounts};
 pub use subscribe::{Subscription, SubscriptionOptions};

@@ -13,6 +13,7 @@ use crate::engine::{Inner, Streams};
 use crate::error::Result;
 use crate::feed::Feed;
 use crate::options::Options;
+use crate::reshard::Resharding;
 use crate::subscriptions::Subscriptions;
 use crate::throttle::Throttle;
 use crate::{sweep, token, trim};
@@ -45,6 +46,7 @@ impl Streams {
             subscriptions: Subscriptions::default(),
             feed: Feed::default(),
             throttle,
+            resharding: Resharding::default(),
             stop,
             tasks: Mutex::new(vec![follow]),
         };

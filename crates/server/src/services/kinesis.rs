@@ -9,6 +9,7 @@ mod consumers;
 pub mod errors;
 mod rates;
 mod records;
+mod reshard;
 mod settings;
 mod shapes;
 mod shards;
@@ -80,6 +81,9 @@ operations! {
     // shards
     list_shards: ListShardsInput => api::ListShardsOutput;
     // resharding
+    split_shard: SplitShardInput => ();
+    merge_shards: MergeShardsInput => ();
+    update_shard_count: UpdateShardCountInput => api::UpdateShardCountOutput;
 
     // records
     put_record: PutRecordInput => api::PutRecordOutput;
