@@ -48,6 +48,8 @@ pub const LIST_SHARDS_PAGE_MAX: usize = 1000;
 pub const DESCRIBE_STREAM_PAGE_MAX: usize = 100;
 /// Streams on one page of ListStreams: default and most. Source: model, ListStreams Limit.
 pub const LIST_STREAMS_PAGE_MAX: usize = 100;
+/// Consumers on one page of ListStreamConsumers: default and most. Source: model, MaxResults.
+pub const LIST_CONSUMERS_PAGE_MAX: usize = 100;
 /// Tags on one page of ListTagsForStream. Source: model, Limit.
 pub const LIST_TAGS_PAGE_MAX: usize = 50;
 
@@ -77,6 +79,11 @@ pub const ON_DEMAND_STREAMS_DEFAULT: u32 = 50;
 pub const STREAMS_CHANGING_MAX: u32 = 5;
 /// Fan-out consumers of a stream. Source: model, RegisterStreamConsumer.
 pub const CONSUMERS_PER_STREAM_MAX: u32 = 20;
+/// The same for an account that has committed itself to a minimum throughput. Source: model,
+/// RegisterStreamConsumer.
+pub const CONSUMERS_PER_STREAM_COMMITTED_MAX: u32 = 50;
+/// Consumers of a stream that can be CREATING at once. Source: model, RegisterStreamConsumer.
+pub const CONSUMERS_CREATING_MAX: u32 = 5;
 /// Channels of an account: two per stream, one of each kind. Source: guide, channels.
 pub const CHANNELS_PER_STREAM_MAX: u32 = 2;
 /// Most MiB/s of warm throughput. Source: model, UpdateStreamWarmThroughput.
@@ -89,3 +96,15 @@ pub const SHARD_WRITE_RECORDS_PER_SECOND: u32 = 1000;
 pub const SHARD_WRITE_BYTES_PER_SECOND: u32 = 1 << 20;
 pub const SHARD_READ_BYTES_PER_SECOND: u32 = 2 << 20;
 pub const SHARD_READ_CALLS_PER_SECOND: u32 = 5;
+
+// Subscriptions of fan-out consumers.
+
+/// How long a subscription lasts. Source: model, SubscribeToShard.
+pub const SUBSCRIPTION_LIFE: Duration = Duration::from_secs(300);
+/// How long after a subscription began the same consumer can't subscribe to the same shard again;
+/// after that a new one takes over. Source: model, SubscribeToShard.
+pub const SUBSCRIPTION_TAKEOVER_AFTER: Duration = Duration::from_secs(5);
+/// How often a subscription without records tells where it is. Source: recorded by others.
+pub const SUBSCRIPTION_IDLE_INTERVAL: Duration = Duration::from_secs(5);
+/// What one consumer gets of one shard. Source: model, SubscribeToShard.
+pub const SUBSCRIPTION_BYTES_PER_SECOND: u32 = 2 << 20;

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use millstream_base::{
-    AccountId, HashKeyRange, Retention, RetentionError, Scope, ShardId, StreamArn, TagError,
-    Timestamp,
+    AccountId, HashKeyRange, Retention, RetentionError, Scope, ShardId, StreamArn, StreamName,
+    TagError, Timestamp,
 };
 use millstream_log::{AppendError, LogError, ReadError};
 use millstream_meta::MetaError;
@@ -102,6 +102,22 @@ pub enum Error {
     // Capacity modes.
 
     // Consumers and subscriptions.
+    #[error("consumer {consumer} of stream {stream} does not exist")]
+    ConsumerNotFound { stream: StreamArn, consumer: StreamName },
+    #[error("consumer {consumer} of stream {stream} exists already")]
+    ConsumerExists { stream: StreamArn, consumer: StreamName },
+    #[error("consumer {consumer} of stream {stream}, registered at {created}, is not ACTIVE")]
+    ConsumerNotActive { stream: StreamArn, consumer: StreamName, created: Timestamp },
+    #[error("stream {stream} has {limit} consumers already")]
+    ConsumerLimit { stream: StreamArn, limit: u32 },
+    #[error("{limit} consumers of stream {stream} are CREATING already")]
+    ConsumersCreating { stream: StreamArn, limit: u32 },
+    #[error("stream {stream} has consumers")]
+    StreamHasConsumers { stream: StreamArn },
+    #[error("consumer {consumer} has another subscription to {shard} of stream {stream}")]
+    SubscriptionActive { stream: StreamArn, shard: ShardId, consumer: StreamName },
+    #[error("no room for a subscription of consumer {consumer}")]
+    SubscriptionsFull { consumer: StreamName },
 
     // Queues.
 
@@ -174,6 +190,14 @@ impl Error {
                 ErrorKind::NotFound
             }
             StreamExists { .. } | StreamNotActive { .. } => ErrorKind::Conflict,
+            ConsumerNotFound { .. } => ErrorKind::NotFound,
+            ConsumerExists { .. }
+            | ConsumerNotActive { .. }
+            | StreamHasConsumers { .. }
+            | SubscriptionActive { .. } => ErrorKind::Conflict,
+            ConsumerLimit { .. } | ConsumersCreating { .. } | SubscriptionsFull { .. } => {
+                ErrorKind::LimitExceeded
+            }
             ShardLimit { .. } | ShardsPerStream { .. } | StreamsChanging { .. } => {
                 ErrorKind::LimitExceeded
             }

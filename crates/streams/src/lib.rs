@@ -11,6 +11,8 @@
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
 //! | `reshard`, `reshard_plan`, `shard_count` | changes of the shards |
 //! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
+//! | `consumers`, `consumer_stats` | fan-out consumers |
+//! | `subscribe`, `subscriptions`, `feed`, `pace` | records pushed to them |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
 //! Invariant: knows no HTTP, no AWS shapes and no wire format.
@@ -19,15 +21,19 @@
 
 mod account;
 mod cache;
+mod consumer_stats;
+mod consumers;
 mod create;
 mod describe;
 mod engine;
 pub mod error;
+mod feed;
 mod get;
 mod iterator;
 mod list_shards;
 pub mod model;
 mod options;
+mod pace;
 mod put;
 mod reader;
 mod reshard;
@@ -40,6 +46,8 @@ mod shard_state;
 mod start;
 mod stats;
 mod stream_row;
+mod subscribe;
+mod subscriptions;
 mod sweep;
 mod tags;
 mod throttle;
@@ -50,10 +58,14 @@ mod trim;
 #[cfg(test)]
 mod tests;
 
+pub use consumer_stats::ConsumerSamples;
+pub use consumers::{Consumer, ConsumerRef, ConsumerStatus, ConsumersPage, ListConsumers};
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
+pub use feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, RENDERINGS, SubscriptionEvent};
 pub use model::*;
-pub use options::{Options, StateDurations};
+pub use options::{ConsumerDurations, Options, StateDurations};
 pub use reader::{ReaderPage, ShardReader};
 pub use shard_count::ShardCountUpdate;
 pub use stats::{Sample, StreamCounts};
+pub use subscribe::{Subscription, SubscriptionOptions};

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use millstream_base::limits;
 
+use crate::subscribe::SubscriptionOptions;
+
 /// Options of the engine; [`Default`] is what a node starts with.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub state_durations: StateDurations,
+    pub consumer_durations: ConsumerDurations,
+    pub subscriptions: SubscriptionOptions,
     /// Open shards of provisioned streams per account and region.
     pub shards_per_account_max: u32,
     /// On-demand streams per account and region.
@@ -32,10 +36,20 @@ pub struct StateDurations {
     pub deleting: Duration,
 }
 
+/// How long fan-out consumers stay in the states between. Zero (the default) ends them at once; AWS
+/// takes some 20 s to make one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerDurations {
+    pub creating: Duration,
+    pub deleting: Duration,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Options {
             state_durations: StateDurations::default(),
+            consumer_durations: ConsumerDurations::default(),
+            subscriptions: SubscriptionOptions::default(),
             shards_per_account_max: limits::SHARDS_PER_ACCOUNT_DEFAULT,
             on_demand_streams_max: limits::ON_DEMAND_STREAMS_DEFAULT,
             iterator_life: limits::ITERATOR_LIFE,

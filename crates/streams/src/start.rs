@@ -11,8 +11,10 @@ use tokio::sync::watch;
 use crate::cache::Cache;
 use crate::engine::{Inner, Streams};
 use crate::error::Result;
+use crate::feed::Feed;
 use crate::options::Options;
 use crate::reshard::Resharding;
+use crate::subscriptions::Subscriptions;
 use crate::throttle::Throttle;
 use crate::{sweep, token, trim};
 
@@ -42,6 +44,8 @@ impl Streams {
             token_key,
             throttle: Throttle::default(),
             resharding: Resharding::default(),
+            subscriptions: Subscriptions::default(),
+            feed: Feed::default(),
             stop,
             tasks: Mutex::new(vec![follow]),
         };

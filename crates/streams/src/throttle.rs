@@ -34,6 +34,12 @@ impl Throttle {
         Admission::Admitted
     }
 
+    /// Bytes per second that one subscription to a shard of this stream may have. `None`: as many
+    /// as it takes.
+    pub(crate) fn subscription_rate(&self, _stream: &Snapshot) -> Option<u32> {
+        None
+    }
+
     /// Asks for one GetRecords call.
     pub(crate) fn admit_read(
         &self,
