@@ -34,14 +34,10 @@ const UNIMPLEMENTED: &[&str] = &[
     "StartStreamEncryption",
     "StopStreamEncryption",
     "SubscribeToShard",
-    "UpdateAccountSettings",
     "UpdateChannel",
     "UpdateDeadLetterQueueRecordsVisibility",
     "UpdateQueue",
     "UpdateQueueRecordsVisibility",
-    "UpdateStreamMode",
-    "UpdateStreamRecordDistributionStrategy",
-    "UpdateStreamWarmThroughput",
 ];
 
 #[tokio::test]

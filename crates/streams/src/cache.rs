@@ -17,6 +17,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
+use crate::hot_keys::HotKeys;
 use crate::route::Route;
 use crate::shard_map::Shard;
 use crate::shard_state::ShardState;
@@ -35,6 +36,7 @@ pub(crate) struct Snapshot {
     pub(crate) row: StreamRow,
     pub(crate) route: Route,
     pub(crate) stats: Arc<StreamStats>,
+    pub(crate) hot: Arc<HotKeys>,
     /// By the shards' places in the map; they outlive the snapshot.
     states: Box<[Arc<ShardState>]>,
     /// When the first closed shard was closed.
@@ -48,11 +50,12 @@ impl Snapshot {
         let row = StreamRow::decode(&row.key, &row.value).map_err(MetaError::from)?;
         let before = before.filter(|b| b.row.family == row.family);
         let stats = before.map(|b| b.stats.clone()).unwrap_or_default();
+        let hot = before.map(|b| b.hot.clone()).unwrap_or_default();
         let state = |s: &Shard| before.and_then(|b| b.state(s.id)).cloned().unwrap_or_default();
         let states = row.shards.all().iter().map(state).collect();
         let route = Route::new(&row.shards);
         let oldest_closing = row.shards.oldest_closing();
-        Ok(Snapshot { stream, revision, row, route, stats, states, oldest_closing })
+        Ok(Snapshot { stream, revision, row, route, stats, hot, states, oldest_closing })
     }
 
     /// An open shard by its place in the route.

@@ -100,6 +100,8 @@ pub enum Error {
     ShardCountUpdates { stream: StreamArn, max: usize },
 
     // Capacity modes.
+    #[error("the mode of {stream} was switched {limit} times within 24 hours")]
+    ModeSwitches { stream: StreamArn, limit: usize },
 
     // Consumers and subscriptions.
 
@@ -178,6 +180,7 @@ impl Error {
                 ErrorKind::LimitExceeded
             }
             OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
+            ModeSwitches { .. } => ErrorKind::LimitExceeded,
             Throttled { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,
             Unavailable { .. } => ErrorKind::Unavailable,

@@ -11,6 +11,7 @@
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
 //! | `reshard`, `reshard_plan`, `shard_count` | changes of the shards |
 //! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
+//! | `modes`, `scaling`, `hot` | capacity: modes, growing and shrinking, hot shards and keys |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
 //! Invariant: knows no HTTP, no AWS shapes and no wire format.
@@ -24,15 +25,21 @@ mod describe;
 mod engine;
 pub mod error;
 mod get;
+mod hot;
+mod hot_keys;
 mod iterator;
 mod list_shards;
 pub mod model;
+mod modes;
 mod options;
 mod put;
 mod reader;
 mod reshard;
 mod reshard_plan;
 mod route;
+mod scaling;
+mod scaling_options;
+mod scaling_policy;
 mod settings;
 mod shard_count;
 pub mod shard_map;
@@ -52,8 +59,10 @@ mod tests;
 
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
+pub use hot::{HotKey, HotReport, HotShard};
 pub use model::*;
 pub use options::{Options, StateDurations};
 pub use reader::{ReaderPage, ShardReader};
+pub use scaling_options::{Autoscale, AutoscaleRules, AutoscaleStream, ScalingOptions};
 pub use shard_count::ShardCountUpdate;
 pub use stats::{Sample, StreamCounts};

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use millstream_base::limits;
 
+use crate::scaling_options::ScalingOptions;
+
 /// Options of the engine; [`Default`] is what a node starts with.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -21,6 +23,7 @@ pub struct Options {
     /// How often every shard's expired records are trimmed. Reading never shows expired records,
     /// so this only gives space back.
     pub trim_interval: Duration,
+    pub scaling: ScalingOptions,
 }
 
 /// How long streams stay in the states between. Zero (the default) ends them within the call that
@@ -42,6 +45,7 @@ impl Default for Options {
             next_token_life: limits::NEXT_TOKEN_LIFE,
             sweep_interval: Duration::from_secs(1),
             trim_interval: Duration::from_secs(60),
+            scaling: ScalingOptions::default(),
         }
     }
 }

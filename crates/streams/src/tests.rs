@@ -2,8 +2,10 @@
 
 mod listing;
 mod memory_log;
+mod modes;
 mod reading;
 mod resharding;
+mod scaling;
 mod streams;
 mod tokens;
 mod writing;

@@ -6,6 +6,7 @@
 //! Invariant: nothing is decided here that depends on a stream's state: that is the engine's.
 
 pub mod errors;
+mod modes;
 mod records;
 mod reshard;
 mod settings;
@@ -99,6 +100,11 @@ operations! {
     decrease_stream_retention_period: DecreaseStreamRetentionPeriodInput => ();
     update_max_record_size: UpdateMaxRecordSizeInput => ();
     // capacity modes
+    update_stream_mode: UpdateStreamModeInput => ();
+    update_stream_warm_throughput:
+        UpdateStreamWarmThroughputInput => api::UpdateStreamWarmThroughputOutput;
+    update_stream_record_distribution_strategy: UpdateStreamRecordDistributionStrategyInput => ();
+    update_account_settings: UpdateAccountSettingsInput => api::UpdateAccountSettingsOutput;
 
     // encryption, policies, monitoring
 
