@@ -7,6 +7,7 @@
 //! Environment: `MILLSTREAM_<SECTION>__<KEY>`, as in `MILLSTREAM_LIMITS__BODY_BYTES_MAX=8MiB`.
 
 mod load;
+mod scaling;
 mod section;
 pub mod units;
 
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
+pub use scaling::{Autoscale, AutoscaleStream, Scaling};
 use section::{TomlValue, quoted, section};
 use units::{ByteSize, Span};
 
@@ -196,6 +198,12 @@ section! {
         /// How long the tokens of lists can be used.
         pub next_token_life: Span = Span(millstream_streams::Options::default().next_token_life),
     }
+    tables {
+        /// How streams follow their load.
+        pub scaling: Scaling,
+        /// Which provisioned streams do.
+        pub autoscale: Autoscale,
+    }
 }
 
 impl Config {
@@ -219,6 +227,9 @@ impl Config {
     }
 
     /// The options of Data Streams' engine.
+    ///
+    /// # Panics
+    /// With settings that reading a configuration refuses.
     pub fn streams_options(&self) -> millstream_streams::Options {
         let s = &self.streams;
         millstream_streams::Options {
@@ -231,6 +242,7 @@ impl Config {
             on_demand_streams_max: s.on_demand_streams_max,
             iterator_life: s.iterator_life.0,
             next_token_life: s.next_token_life.0,
+            scaling: s.scaling.options(&s.autoscale).unwrap_or_else(|what| panic!("{what}")),
             ..millstream_streams::Options::default()
         }
     }
@@ -275,7 +287,7 @@ impl Config {
                 "limits.connections_max and limits.http2_streams_max must be at least 1".to_owned()
             );
         }
-        Ok(())
+        self.streams.scaling.options(&self.streams.autoscale).map(drop)
     }
 }
 

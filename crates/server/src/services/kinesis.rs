@@ -6,6 +6,7 @@
 //! Invariant: nothing is decided here that depends on a stream's state: that is the engine's.
 
 pub mod errors;
+mod hot;
 mod modes;
 mod records;
 mod reshard;
