@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use millstream_base::{
-    AccountId, HashKeyRange, Retention, RetentionError, Scope, ShardId, StreamArn, TagError,
-    Timestamp,
+    AccountId, HashKeyRange, Retention, RetentionError, Scope, ShardId, StreamArn, StreamName,
+    TagError, Timestamp,
 };
 use millstream_log::{AppendError, LogError, ReadError};
 use millstream_meta::MetaError;
@@ -104,6 +104,22 @@ pub enum Error {
     ModeSwitches { stream: StreamArn, limit: usize },
 
     // Consumers and subscriptions.
+    #[error("consumer {consumer} of stream {stream} does not exist")]
+    ConsumerNotFound { stream: StreamArn, consumer: StreamName },
+    #[error("consumer {consumer} of stream {stream} exists already")]
+    ConsumerExists { stream: StreamArn, consumer: StreamName },
+    #[error("consumer {consumer} of stream {stream}, registered at {created}, is not ACTIVE")]
+    ConsumerNotActive { stream: StreamArn, consumer: StreamName, created: Timestamp },
+    #[error("stream {stream} has {limit} consumers already")]
+    ConsumerLimit { stream: StreamArn, limit: u32 },
+    #[error("{limit} consumers of stream {stream} are CREATING already")]
+    ConsumersCreating { stream: StreamArn, limit: u32 },
+    #[error("stream {stream} has consumers")]
+    StreamHasConsumers { stream: StreamArn },
+    #[error("consumer {consumer} has another subscription to {shard} of stream {stream}")]
+    SubscriptionActive { stream: StreamArn, shard: ShardId, consumer: StreamName },
+    #[error("no room for a subscription of consumer {consumer}")]
+    SubscriptionsFull { consumer: StreamName },
 
     // Queues.
 
@@ -130,6 +146,12 @@ pub enum Error {
     OrderingWithAuto { stream: StreamArn },
     #[error("throughput of {shard} of stream {stream} is used up")]
     Throttled { stream: StreamArn, shard: ShardId },
+
+    // Rates.
+    #[error("an operation was called too often by account {account}")]
+    CallRate { account: AccountId },
+    #[error("an operation was called too often on stream {stream}")]
+    StreamCallRate { stream: StreamArn },
 
     // Iterators and tokens.
     #[error("an iterator {} needs a sequence number", kind.as_str())]
@@ -176,12 +198,20 @@ impl Error {
                 ErrorKind::NotFound
             }
             StreamExists { .. } | StreamNotActive { .. } => ErrorKind::Conflict,
+            ConsumerNotFound { .. } => ErrorKind::NotFound,
+            ConsumerExists { .. }
+            | ConsumerNotActive { .. }
+            | StreamHasConsumers { .. }
+            | SubscriptionActive { .. } => ErrorKind::Conflict,
+            ConsumerLimit { .. } | ConsumersCreating { .. } | SubscriptionsFull { .. } => {
+                ErrorKind::LimitExceeded
+            }
             ShardLimit { .. } | ShardsPerStream { .. } | StreamsChanging { .. } => {
                 ErrorKind::LimitExceeded
             }
             OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
             ModeSwitches { .. } => ErrorKind::LimitExceeded,
-            Throttled { .. } => ErrorKind::Throttled,
+            Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,
             Unavailable { .. } => ErrorKind::Unavailable,
             SequenceNumberOldLayout { .. } | Corrupt { .. } => ErrorKind::Internal,

@@ -8,7 +8,7 @@ use millstream_base::{HashKey, HashKeyRange, ShardId, StreamArn, Timestamp};
 use crate::cache::Snapshot;
 use crate::engine::Streams;
 use crate::error::Result;
-use crate::hot_keys::KeyShare;
+use crate::hot_keys::{KeyShare, Rate};
 use crate::scaling_policy::{KeyLoad, ShardLoad, divide};
 
 /// Keys that are shown per shard.
@@ -63,19 +63,19 @@ impl Streams {
     /// [`crate::Error::StreamNotFound`].
     pub async fn hot(&self, stream: &StreamArn) -> Result<HotReport> {
         let found = self.find_serving(stream).await?;
-        Ok(report(&found))
+        Ok(report(&found, self.write_budget(stream)))
     }
 }
 
-fn report(found: &Snapshot) -> HotReport {
+fn report(found: &Snapshot, budget: Rate) -> HotReport {
     let rates = found.hot.rates();
-    let load: f64 = rates.of_shards.values().map(|r| r.load()).sum();
+    let load: f64 = rates.of_shards.values().map(|r| r.load(budget)).sum();
     let keys = found.hot.shares();
     let key_loads = key_loads(&keys, load);
     let shard = |open| {
         let shard = found.open_shard(open);
         let rate = rates.of_shards.get(&shard.id).copied().unwrap_or_default();
-        let of = ShardLoad { shard: shard.id, range: shard.range, load: rate.load() };
+        let of = ShardLoad { shard: shard.id, range: shard.range, load: rate.load(budget) };
         let share = if load > 0.0 { of.load / load } else { 0.0 };
         HotShard {
             shard: shard.id,

@@ -62,11 +62,9 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// In write budgets of one shard.
-    pub(crate) fn load(self) -> f64 {
-        let records = self.records / f64::from(SHARD_WRITE_RECORDS_PER_SECOND);
-        let bytes = self.bytes / f64::from(SHARD_WRITE_BYTES_PER_SECOND);
-        records.max(bytes)
+    /// In write budgets of one shard, which takes `budget`.
+    pub(crate) fn load(self, budget: Rate) -> f64 {
+        (self.records / budget.records).max(self.bytes / budget.bytes)
     }
 }
 

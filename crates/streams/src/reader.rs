@@ -90,6 +90,26 @@ impl ShardReader {
         }
     }
 
+    pub(crate) fn shard(&self) -> ShardId {
+        self.shard
+    }
+    pub(crate) fn family(&self) -> u32 {
+        self.family
+    }
+    /// What is read next.
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+    /// The shard's end as it stands now.
+    pub(crate) fn tail(&self) -> Tail {
+        *self.tail.borrow()
+    }
+    /// Moves on, after what was read from [`ShardReader::position`] in another way.
+    pub(crate) fn advance(&mut self, to: Position) {
+        assert!(to >= self.position, "{to:?} lies before {:?}", self.position);
+        self.position = to;
+    }
+
     /// What is there now, up to `records_max` records and `bytes_max` bytes (one record always),
     /// and moves on behind it.
     ///
@@ -122,13 +142,13 @@ impl ShardReader {
         }
     }
 
-    fn gone(&self) -> Error {
+    pub(crate) fn gone(&self) -> Error {
         Error::ShardNotFound { stream: self.stream.clone(), shard: self.shard }
     }
 }
 
 /// The last position before this one, at which AFTER_SEQUENCE_NUMBER leads here.
-fn before(position: Position) -> Position {
+pub(crate) fn before(position: Position) -> Position {
     match position {
         Position::START => position,
         Position { lsn, index: 0 } => Position::new(lsn - 1, u32::MAX),

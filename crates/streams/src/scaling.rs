@@ -40,6 +40,7 @@ use crate::cache::Snapshot;
 use crate::engine::{Inner, Streams};
 use crate::error::Result;
 use crate::hot::key_loads;
+use crate::hot_keys::Rate;
 use crate::model::{StreamMode, StreamStatus};
 use crate::reshard_plan::Reshard;
 use crate::scaling_policy::{Need, Rules, ShardLoad, Step, decide};
@@ -95,7 +96,7 @@ impl Streams {
             let mut track = known.unwrap_or_else(|| Track::new(&found, now));
             track.sample(&found, now);
             let window = self.inner.options.scaling.window;
-            if let Some(loads) = track.window(&found, now, window)
+            if let Some(loads) = track.window(&found, now, window, self.write_budget(&found.stream))
                 && let Err(error) = self.scale(&found, &mut track, &loads, &scaler.holder).await
             {
                 tracing::warn!(stream = %found.stream, %error, "scaling failed; trying again later");
@@ -184,6 +185,15 @@ impl Streams {
                 (Rules::keeping(target), Need { floor: floor.min(ceiling), keep, ceiling })
             }
         }))
+    }
+
+    /// What a shard of the stream takes.
+    pub(crate) fn write_budget(&self, stream: &StreamArn) -> Rate {
+        let quotas = self.inner.throttle.quotas(stream);
+        Rate {
+            records: f64::from(quotas.write_records.get()),
+            bytes: f64::from(quotas.write_bytes.get()),
+        }
     }
 
     fn is_cooling(&self, track: &Track) -> bool {

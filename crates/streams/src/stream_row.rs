@@ -7,6 +7,7 @@ use millstream_log::LogId;
 use millstream_meta::{Document, Key};
 use serde::{Deserialize, Serialize};
 
+use crate::consumers::Consumers;
 use crate::model::{
     Encryption, RecordDistribution, ShardMetric, StreamMode, StreamStatus, WarmThroughput,
 };
@@ -59,6 +60,9 @@ pub(crate) struct StreamRow {
     /// Changes that are counted over a day.
     #[serde(default)]
     pub(crate) changes: Changes,
+    /// Fan-out consumers.
+    #[serde(default)]
+    pub(crate) consumers: Consumers,
     /// A change of the shards that was begun; until it is done, the stream is UPDATING.
     #[serde(default)]
     pub(crate) reshard: Option<Reshard>,
@@ -134,6 +138,7 @@ impl StreamRow {
         if let Some(status) = self.status_at(now) {
             self.status = status;
         }
+        self.consumers.settle(now);
     }
 
     pub(crate) fn log_of(&self, shard: ShardId) -> LogId {

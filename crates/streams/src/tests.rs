@@ -3,6 +3,7 @@
 mod listing;
 mod memory_log;
 mod modes;
+mod quotas;
 mod reading;
 mod resharding;
 mod scaling;

@@ -87,11 +87,13 @@ impl Track {
     }
 
     /// The open shards' loads if a window is over, in the order of their ranges; the next one begins.
+    /// `budget`: what a shard takes.
     pub(crate) fn window(
         &mut self,
         found: &Snapshot,
         now: Timestamp,
         window: Duration,
+        budget: Rate,
     ) -> Option<Vec<ShardLoad>> {
         if now < self.window_at {
             self.window_at = now; // the clock was set back
@@ -106,7 +108,7 @@ impl Track {
             let Some(seen) = self.shards.get_mut(&shard.id) else { continue };
             let time = passed(seen.window_at, now);
             let rate = time.map(|time| seen.at_sample.rate_since(seen.at_window, time));
-            let load = rate.unwrap_or_default().load();
+            let load = rate.unwrap_or_default().load(budget);
             loads.push(ShardLoad { shard: shard.id, range: shard.range, load });
             (seen.at_window, seen.window_at) = (seen.at_sample, now);
         }
