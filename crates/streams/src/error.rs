@@ -100,6 +100,8 @@ pub enum Error {
     ShardCountUpdates { stream: StreamArn, max: usize },
 
     // Capacity modes.
+    #[error("the mode of {stream} was switched {limit} times within 24 hours")]
+    ModeSwitches { stream: StreamArn, limit: usize },
 
     // Consumers and subscriptions.
     #[error("consumer {consumer} of stream {stream} does not exist")]
@@ -208,6 +210,7 @@ impl Error {
                 ErrorKind::LimitExceeded
             }
             OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
+            ModeSwitches { .. } => ErrorKind::LimitExceeded,
             Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,
             Unavailable { .. } => ErrorKind::Unavailable,

@@ -7,6 +7,8 @@
 
 mod consumers;
 pub mod errors;
+mod hot;
+mod modes;
 mod rates;
 mod records;
 mod reshard;
@@ -111,6 +113,11 @@ operations! {
     decrease_stream_retention_period: DecreaseStreamRetentionPeriodInput => ();
     update_max_record_size: UpdateMaxRecordSizeInput => ();
     // capacity modes
+    update_stream_mode: UpdateStreamModeInput => ();
+    update_stream_warm_throughput:
+        UpdateStreamWarmThroughputInput => api::UpdateStreamWarmThroughputOutput;
+    update_stream_record_distribution_strategy: UpdateStreamRecordDistributionStrategyInput => ();
+    update_account_settings: UpdateAccountSettingsInput => api::UpdateAccountSettingsOutput;
 
     // encryption, policies, monitoring
 
