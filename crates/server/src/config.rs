@@ -7,6 +7,7 @@
 //! Environment: `MILLSTREAM_<SECTION>__<KEY>`, as in `MILLSTREAM_LIMITS__BODY_BYTES_MAX=8MiB`.
 
 mod load;
+mod quotas;
 mod section;
 pub mod units;
 
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
+pub use quotas::{QuotaMode, Quotas, StreamQuotas};
 use section::{TomlValue, quoted, section};
 use units::{ByteSize, Span};
 
@@ -30,6 +32,7 @@ pub struct Config {
     pub storage: Storage,
     pub streams: Streams,
     pub monitoring: Monitoring,
+    pub quotas: Quotas,
 }
 
 section! {
@@ -177,15 +180,41 @@ section! {
     }
 }
 
+/// Whose durations the states between have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateTimes {
+    #[default]
+    Own,
+    Aws,
+}
+
+impl TomlValue for StateTimes {
+    fn toml(&self) -> String {
+        quoted(match self {
+            StateTimes::Own => "own",
+            StateTimes::Aws => "aws",
+        })
+    }
+}
+
 section! {
     /// Data Streams. AWS takes 10 to 30 seconds to make a stream; here it is at once by default.
     pub struct Streams = "streams" {
+        /// "own": the times below. "aws": as on AWS, whatever the times below are.
+        pub state_times: StateTimes = StateTimes::Own,
         /// How long a new stream stays in CREATING.
         pub creating_time: Span = Span::from_secs(0),
         /// How long a changed stream stays in UPDATING.
         pub updating_time: Span = Span::from_secs(0),
         /// How long a deleted stream stays in DELETING.
         pub deleting_time: Span = Span::from_secs(0),
+        /// How long a stream stays in UPDATING when its shards are split or merged.
+        pub resharding_time: Span = Span::from_secs(0),
+        /// How long a new consumer stays in CREATING.
+        pub consumer_creating_time: Span = Span::from_secs(0),
+        /// How long a deregistered consumer stays in DELETING.
+        pub consumer_deleting_time: Span = Span::from_secs(0),
         /// Open shards of provisioned streams per account and region.
         pub shards_per_account_max: u32 =
             millstream_streams::Options::default().shards_per_account_max,
@@ -196,6 +225,19 @@ section! {
         pub iterator_life: Span = Span(millstream_streams::Options::default().iterator_life),
         /// How long the tokens of lists can be used.
         pub next_token_life: Span = Span(millstream_streams::Options::default().next_token_life),
+        /// How long one SubscribeToShard lasts; clients subscribe anew when it ends.
+        pub subscription_life: Span =
+            Span(millstream_streams::SubscriptionOptions::default().life),
+        /// How often a subscription without records tells where it is.
+        pub subscription_idle_interval: Span =
+            Span(millstream_streams::SubscriptionOptions::default().idle_interval),
+        /// For how long a subscription can't be taken over by the same consumer.
+        pub subscription_takeover_after: Span =
+            Span(millstream_streams::SubscriptionOptions::default().takeover_after),
+        /// Most subscriptions of the node at once. Each holds up to a quarter of a MiB of frames,
+        /// or one record if that is larger.
+        pub subscriptions_max: usize =
+            millstream_streams::SubscriptionOptions::default().count_max,
     }
 }
 
@@ -243,14 +285,30 @@ impl Config {
     }
 
     /// The options of Data Streams' engine.
+    ///
+    /// # Panics
+    /// With quotas that reading a configuration refuses.
     pub fn streams_options(&self) -> millstream_streams::Options {
         let s = &self.streams;
         millstream_streams::Options {
-            state_durations: millstream_streams::StateDurations {
-                creating: s.creating_time.0,
-                updating: s.updating_time.0,
-                deleting: s.deleting_time.0,
+            state_durations: match s.state_times {
+                StateTimes::Aws => millstream_streams::StateDurations::AWS,
+                StateTimes::Own => millstream_streams::StateDurations {
+                    creating: s.creating_time.0,
+                    updating: s.updating_time.0,
+                    deleting: s.deleting_time.0,
+                    resharding: s.resharding_time.0,
+                    consumer_creating: s.consumer_creating_time.0,
+                    consumer_deleting: s.consumer_deleting_time.0,
+                },
             },
+            subscriptions: millstream_streams::SubscriptionOptions {
+                life: s.subscription_life.0,
+                idle_interval: s.subscription_idle_interval.0,
+                takeover_after: s.subscription_takeover_after.0,
+                count_max: s.subscriptions_max,
+            },
+            quotas: self.quotas.settings().unwrap_or_else(|what| panic!("{what}")),
             shards_per_account_max: s.shards_per_account_max,
             on_demand_streams_max: s.on_demand_streams_max,
             iterator_life: s.iterator_life.0,
@@ -269,6 +327,7 @@ impl Config {
         self.storage.print(&mut out);
         self.streams.print(&mut out);
         self.monitoring.print(&mut out);
+        self.quotas.print(&mut out);
         out
     }
 
@@ -300,7 +359,7 @@ impl Config {
                 "limits.connections_max and limits.http2_streams_max must be at least 1".to_owned()
             );
         }
-        Ok(())
+        self.quotas.settings().map(drop)
     }
 }
 

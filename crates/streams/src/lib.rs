@@ -9,6 +9,11 @@
 //! | `engine` | what all operations share: finding a stream, changing its row |
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
+//! | `consumers`, `consumer_stats` | fan-out consumers |
+//! | `subscribe`, `subscriptions`, `feed`, `pace` | records pushed to them |
+//! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
+//! | `quotas`, `control_call`, `bucket`, `throttle`, `admit` | throughput and rates |
+//! | `reshard`, `reshard_plan`, `shard_count` | changes of the shards |
 //! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
@@ -17,25 +22,38 @@
 //! compare-and-set, and no lock is held across an await.
 
 mod account;
+mod admit;
+mod bucket;
 mod cache;
+mod consumer_stats;
+mod consumers;
+mod control_call;
 mod create;
 mod describe;
 mod engine;
 pub mod error;
+mod feed;
 mod get;
 mod iterator;
 mod list_shards;
 pub mod model;
 mod options;
+mod pace;
 mod put;
+mod quotas;
 mod reader;
+mod reshard;
+mod reshard_plan;
 mod route;
 mod settings;
+mod shard_count;
 pub mod shard_map;
 mod shard_state;
 mod start;
 mod stats;
 mod stream_row;
+mod subscribe;
+mod subscriptions;
 mod sweep;
 mod tags;
 mod throttle;
@@ -46,9 +64,17 @@ mod trim;
 #[cfg(test)]
 mod tests;
 
+pub use bucket::PerSecond;
+pub use consumer_stats::ConsumerSamples;
+pub use consumers::{Consumer, ConsumerRef, ConsumerStatus, ConsumersPage, ListConsumers};
+pub use control_call::{ControlCall, ControlRates, Per};
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
+pub use feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, RENDERINGS, SubscriptionEvent};
 pub use model::*;
 pub use options::{Options, StateDurations};
+pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
+pub use shard_count::ShardCountUpdate;
 pub use stats::{Sample, StreamCounts};
+pub use subscribe::{Subscription, SubscriptionOptions};

@@ -11,7 +11,10 @@ use tokio::sync::watch;
 use crate::cache::Cache;
 use crate::engine::{Inner, Streams};
 use crate::error::Result;
+use crate::feed::Feed;
 use crate::options::Options;
+use crate::reshard::Resharding;
+use crate::subscriptions::Subscriptions;
 use crate::throttle::Throttle;
 use crate::{sweep, token, trim};
 
@@ -32,6 +35,7 @@ impl Streams {
         let (stop, stopped) = watch::channel(false);
         let follow = cache.clone().follow(env.clone(), changes, stopped.clone());
         let follow = env.spawn("streams-follow", follow);
+        let throttle = Throttle::new(options.quotas.clone());
         let inner = Inner {
             env: env.clone(),
             log,
@@ -39,7 +43,10 @@ impl Streams {
             options,
             cache,
             token_key,
-            throttle: Throttle::default(),
+            subscriptions: Subscriptions::default(),
+            feed: Feed::default(),
+            throttle,
+            resharding: Resharding::default(),
             stop,
             tasks: Mutex::new(vec![follow]),
         };

@@ -9,6 +9,7 @@
 //! Invariant: no input makes it panic, recurse without bound, or allocate more than a small multiple
 //! of the input's length.
 
+pub mod buffers;
 pub mod cbor;
 pub mod check;
 pub mod codec;

@@ -5,18 +5,22 @@
 //!
 //! Invariant: nothing is decided here that depends on a stream's state: that is the engine's.
 
+mod consumers;
 pub mod errors;
+mod rates;
 mod records;
+mod reshard;
 mod settings;
 mod shapes;
 mod shards;
 mod streams;
+mod subscribe;
 mod tags;
 mod target;
 
 use millstream_api::kinesis::{self as api, Op};
-use millstream_streams::Streams;
-use millstream_wire::ServiceError;
+use millstream_streams::{ControlCall, Streams};
+use millstream_wire::{Events, ServiceError};
 
 use super::Call;
 
@@ -48,6 +52,10 @@ macro_rules! operations {
                     call: &Call,
                     input: api::$input,
                 ) -> Result<$output, ServiceError> {
+                    const RATE: Option<ControlCall> = rates::of(stringify!($op));
+                    if let Some(rate) = RATE {
+                        rates::admit(&self.engine, call, rate, &input)?;
+                    }
                     DataStreams::$op(self, call, input).await
                 }
             )*
@@ -65,6 +73,9 @@ operations! {
     // shards
     list_shards: ListShardsInput => api::ListShardsOutput;
     // resharding
+    split_shard: SplitShardInput => ();
+    merge_shards: MergeShardsInput => ();
+    update_shard_count: UpdateShardCountInput => api::UpdateShardCountOutput;
 
     // records
     put_record: PutRecordInput => api::PutRecordOutput;
@@ -72,6 +83,11 @@ operations! {
     get_shard_iterator: GetShardIteratorInput => api::GetShardIteratorOutput;
     get_records: GetRecordsInput => api::GetRecordsOutput;
     // consumers and subscriptions
+    register_stream_consumer: RegisterStreamConsumerInput => api::RegisterStreamConsumerOutput;
+    deregister_stream_consumer: DeregisterStreamConsumerInput => ();
+    describe_stream_consumer: DescribeStreamConsumerInput => api::DescribeStreamConsumerOutput;
+    list_stream_consumers: ListStreamConsumersInput => api::ListStreamConsumersOutput;
+    subscribe_to_shard: SubscribeToShardInput => Events<api::SubscribeToShardEventStream>;
 
     // queues
 
