@@ -24,19 +24,11 @@ use millstream_api::kinesis::{self as api, Op};
 use millstream_streams::{ControlCall, Streams};
 use millstream_wire::{Events, ServiceError};
 
-use crate::auth::Caller;
-use crate::ids::RequestId;
+use super::Call;
 
 /// The service, on its engine.
 pub struct DataStreams {
     engine: Streams,
-}
-
-/// What a call brings along.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub id: RequestId,
-    pub caller: Caller,
 }
 
 impl DataStreams {
