@@ -23,23 +23,16 @@ const UNIMPLEMENTED: &[&str] = &[
     "GetResourcePolicy",
     "ListChannels",
     "ListQueues",
-    "MergeShards",
     "PutResourcePolicy",
     "ReceiveDeadLetterQueueRecords",
     "ReceiveQueueRecords",
     "RestoreDeadLetterQueueRecords",
-    "SplitShard",
     "StartStreamEncryption",
     "StopStreamEncryption",
-    "UpdateAccountSettings",
     "UpdateChannel",
     "UpdateDeadLetterQueueRecordsVisibility",
     "UpdateQueue",
     "UpdateQueueRecordsVisibility",
-    "UpdateShardCount",
-    "UpdateStreamMode",
-    "UpdateStreamRecordDistributionStrategy",
-    "UpdateStreamWarmThroughput",
 ];
 
 #[tokio::test]

@@ -70,7 +70,7 @@ impl From<ConsumerArn> for ConsumerRef {
 }
 
 impl Streams {
-    /// Registers a consumer. It is CREATING until [`crate::ConsumerDurations::creating`] is over.
+    /// Registers a consumer. It is CREATING until [`crate::StateDurations::consumer_creating`] is over.
     ///
     /// # Errors
     /// In this order: the stream exists and is ACTIVE or UPDATING; the name is taken; 20 consumers
@@ -82,7 +82,7 @@ impl Streams {
         tags: &Tags,
     ) -> Result<Consumer> {
         let limit = self.consumer_limit(stream.scope()).await?;
-        let creating = self.inner.options.consumer_durations.creating;
+        let creating = self.inner.options.state_durations.consumer_creating;
         self.change(stream, |row, status, now| {
             if !matches!(status, StreamStatus::Active | StreamStatus::Updating) {
                 return Err(Error::StreamNotActive { stream: stream.clone(), status });
@@ -103,12 +103,12 @@ impl Streams {
     }
 
     /// Removes a consumer; its subscriptions end at once. It is DELETING until
-    /// [`crate::ConsumerDurations::deleting`] is over. One that is DELETING already stays so.
+    /// [`crate::StateDurations::consumer_deleting`] is over. One that is DELETING already stays so.
     ///
     /// # Errors
     /// [`Error::StreamNotFound`], [`Error::ConsumerNotFound`].
     pub async fn deregister_stream_consumer(&self, which: &ConsumerRef) -> Result<()> {
-        let deleting = self.inner.options.consumer_durations.deleting;
+        let deleting = self.inner.options.state_durations.consumer_deleting;
         let family = self
             .change(&which.stream, |row, _, now| {
                 let found = row.consumers.find(which, now)?;

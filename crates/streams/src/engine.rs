@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::model::StreamStatus;
 use crate::options::Options;
+use crate::reshard::Resharding;
 use crate::stats::StreamCounts;
 use crate::stream_row::{StreamRow, key_of};
 use crate::subscriptions::Subscriptions;
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) throttle: Throttle,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) feed: Feed,
+    pub(crate) resharding: Resharding,
     /// Ends the background work when it says `true`.
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) tasks: Mutex<Vec<Task>>,

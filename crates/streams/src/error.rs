@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use millstream_base::{
-    AccountId, Retention, RetentionError, Scope, ShardId, StreamArn, StreamName, TagError,
-    Timestamp,
+    AccountId, HashKeyRange, Retention, RetentionError, Scope, ShardId, StreamArn, StreamName,
+    TagError, Timestamp,
 };
 use millstream_log::{AppendError, LogError, ReadError};
 use millstream_meta::MetaError;
@@ -83,8 +83,25 @@ pub enum Error {
     Tags { stream: StreamArn, error: TagError },
 
     // Resharding.
+    /// Of an operation that changes shards, which AWS words differently.
+    #[error("there is no shard {shard} in stream {stream}")]
+    ShardMissing { stream: StreamArn, shard: ShardId },
+    #[error("shard {shard} of stream {stream} is closed")]
+    ShardClosed { stream: StreamArn, shard: ShardId },
+    #[error("hash key {hash_key} does not split {range} of {shard} in stream {stream}")]
+    SplitOutside { stream: StreamArn, shard: ShardId, hash_key: String, range: HashKeyRange },
+    #[error("shards {lower} and {upper} of stream {stream} are not neighbours in this order")]
+    ShardsNotAdjacent { stream: StreamArn, lower: ShardId, upper: ShardId },
+    #[error("stream {stream} is in on-demand mode")]
+    StreamOnDemand { stream: StreamArn },
+    #[error("{target} shards are not half to twice the {current} of stream {stream}")]
+    ShardCountStep { stream: StreamArn, current: u32, target: u32 },
+    #[error("the shard count of stream {stream} was updated {max} times in 24 hours")]
+    ShardCountUpdates { stream: StreamArn, max: usize },
 
     // Capacity modes.
+    #[error("the mode of {stream} was switched {limit} times within 24 hours")]
+    ModeSwitches { stream: StreamArn, limit: usize },
 
     // Consumers and subscriptions.
     #[error("consumer {consumer} of stream {stream} does not exist")]
@@ -130,6 +147,12 @@ pub enum Error {
     #[error("throughput of {shard} of stream {stream} is used up")]
     Throttled { stream: StreamArn, shard: ShardId },
 
+    // Rates.
+    #[error("an operation was called too often by account {account}")]
+    CallRate { account: AccountId },
+    #[error("an operation was called too often on stream {stream}")]
+    StreamCallRate { stream: StreamArn },
+
     // Iterators and tokens.
     #[error("an iterator {} needs a sequence number", kind.as_str())]
     SequenceNumberMissing { kind: IteratorType },
@@ -171,7 +194,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         use Error::*;
         match self {
-            StreamNotFound { .. } | ShardNotFound { .. } => ErrorKind::NotFound,
+            StreamNotFound { .. } | ShardNotFound { .. } | ShardMissing { .. } => {
+                ErrorKind::NotFound
+            }
             StreamExists { .. } | StreamNotActive { .. } => ErrorKind::Conflict,
             ConsumerNotFound { .. } => ErrorKind::NotFound,
             ConsumerExists { .. }
@@ -184,8 +209,9 @@ impl Error {
             ShardLimit { .. } | ShardsPerStream { .. } | StreamsChanging { .. } => {
                 ErrorKind::LimitExceeded
             }
-            OnDemandStreams { .. } => ErrorKind::LimitExceeded,
-            Throttled { .. } => ErrorKind::Throttled,
+            OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
+            ModeSwitches { .. } => ErrorKind::LimitExceeded,
+            Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,
             Unavailable { .. } => ErrorKind::Unavailable,
             SequenceNumberOldLayout { .. } | Corrupt { .. } => ErrorKind::Internal,
@@ -200,6 +226,11 @@ impl Error {
             | WarmThroughputNeedsCommitment
             | WarmThroughputTooLarge { .. }
             | Tags { .. }
+            | ShardClosed { .. }
+            | SplitOutside { .. }
+            | ShardsNotAdjacent { .. }
+            | StreamOnDemand { .. }
+            | ShardCountStep { .. }
             | DataTooLarge { .. }
             | RecordTooLarge { .. }
             | RequestTooLarge { .. }

@@ -7,7 +7,11 @@
 
 mod consumers;
 pub mod errors;
+mod hot;
+mod modes;
+mod rates;
 mod records;
+mod reshard;
 mod settings;
 mod shapes;
 mod shards;
@@ -17,22 +21,14 @@ mod tags;
 mod target;
 
 use millstream_api::kinesis::{self as api, Op};
-use millstream_streams::Streams;
+use millstream_streams::{ControlCall, Streams};
 use millstream_wire::{Events, ServiceError};
 
-use crate::auth::Caller;
-use crate::ids::RequestId;
+use super::Call;
 
 /// The service, on its engine.
 pub struct DataStreams {
     engine: Streams,
-}
-
-/// What a call brings along.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub id: RequestId,
-    pub caller: Caller,
 }
 
 impl DataStreams {
@@ -58,6 +54,10 @@ macro_rules! operations {
                     call: &Call,
                     input: api::$input,
                 ) -> Result<$output, ServiceError> {
+                    const RATE: Option<ControlCall> = rates::of(stringify!($op));
+                    if let Some(rate) = RATE {
+                        rates::admit(&self.engine, call, rate, &input)?;
+                    }
                     DataStreams::$op(self, call, input).await
                 }
             )*
@@ -75,6 +75,9 @@ operations! {
     // shards
     list_shards: ListShardsInput => api::ListShardsOutput;
     // resharding
+    split_shard: SplitShardInput => ();
+    merge_shards: MergeShardsInput => ();
+    update_shard_count: UpdateShardCountInput => api::UpdateShardCountOutput;
 
     // records
     put_record: PutRecordInput => api::PutRecordOutput;
@@ -102,6 +105,11 @@ operations! {
     decrease_stream_retention_period: DecreaseStreamRetentionPeriodInput => ();
     update_max_record_size: UpdateMaxRecordSizeInput => ();
     // capacity modes
+    update_stream_mode: UpdateStreamModeInput => ();
+    update_stream_warm_throughput:
+        UpdateStreamWarmThroughputInput => api::UpdateStreamWarmThroughputOutput;
+    update_stream_record_distribution_strategy: UpdateStreamRecordDistributionStrategyInput => ();
+    update_account_settings: UpdateAccountSettingsInput => api::UpdateAccountSettingsOutput;
 
     // encryption, policies, monitoring
 
