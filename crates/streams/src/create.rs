@@ -141,6 +141,7 @@ impl Streams {
     async fn remove(&self, found: &Snapshot) -> Result<()> {
         self.inner.log.delete(found.row.logs()).await?;
         self.inner.env.hesitate("stream-logs-deleted").await;
+        self.remove_policies(&found.stream).await?;
         let expect = Expect::At(found.revision);
         match self.inner.meta.delete(key_of(&found.stream), expect).await {
             Ok(revision) => {

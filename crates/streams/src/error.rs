@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use millstream_base::{
-    AccountId, Retention, RetentionError, Scope, ShardId, StreamArn, TagError, Timestamp,
+    AccountId, ResourceArn, Retention, RetentionError, Scope, ShardId, StreamArn, TagError,
+    Timestamp,
 };
 use millstream_log::{AppendError, LogError, ReadError};
 use millstream_meta::MetaError;
@@ -90,6 +91,14 @@ pub enum Error {
     // Queues.
 
     // Encryption, policies, monitoring.
+    #[error("{key_id:?} names no key")]
+    KeyNotFound { key_id: String },
+    #[error("encryption of {stream} was changed {limit} times in 24 hours already")]
+    EncryptionChanges { stream: StreamArn, limit: usize },
+    #[error("resource {resource} does not exist")]
+    ResourceNotFound { resource: ResourceArn },
+    #[error("resource {resource} has no policy")]
+    PolicyNotFound { resource: ResourceArn },
 
     // Puts.
     /// The data alone is above the stream's bound.
@@ -165,7 +174,10 @@ impl Error {
             ShardLimit { .. } | ShardsPerStream { .. } | StreamsChanging { .. } => {
                 ErrorKind::LimitExceeded
             }
-            OnDemandStreams { .. } => ErrorKind::LimitExceeded,
+            OnDemandStreams { .. } | EncryptionChanges { .. } => ErrorKind::LimitExceeded,
+            KeyNotFound { .. } | ResourceNotFound { .. } | PolicyNotFound { .. } => {
+                ErrorKind::NotFound
+            }
             Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,
             Unavailable { .. } => ErrorKind::Unavailable,

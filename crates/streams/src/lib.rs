@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `engine` | what all operations share: finding a stream, changing its row |
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
+//! | `encryption`, `monitoring`, `policies` | more settings |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
 //! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
 //! | `quotas`, `control_call`, `bucket`, `throttle`, `admit` | throughput and rates |
@@ -24,13 +25,16 @@ mod cache;
 mod control_call;
 mod create;
 mod describe;
+mod encryption;
 mod engine;
 pub mod error;
 mod get;
 mod iterator;
 mod list_shards;
 pub mod model;
+mod monitoring;
 mod options;
+mod policies;
 mod put;
 mod quotas;
 mod reader;
@@ -56,6 +60,7 @@ pub use control_call::{ControlCall, ControlRates, Per};
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
 pub use model::*;
+pub use monitoring::MonitoringChange;
 pub use options::{Options, StateDurations};
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};

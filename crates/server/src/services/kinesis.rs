@@ -5,7 +5,11 @@
 //!
 //! Invariant: nothing is decided here that depends on a stream's state: that is the engine's.
 
+mod encryption;
 pub mod errors;
+mod monitoring;
+mod policies;
+mod policy_document;
 mod rates;
 mod records;
 mod settings;
@@ -102,6 +106,13 @@ operations! {
     // capacity modes
 
     // encryption, policies, monitoring
+    start_stream_encryption: StartStreamEncryptionInput => ();
+    stop_stream_encryption: StopStreamEncryptionInput => ();
+    put_resource_policy: PutResourcePolicyInput => ();
+    get_resource_policy: GetResourcePolicyInput => api::GetResourcePolicyOutput;
+    delete_resource_policy: DeleteResourcePolicyInput => ();
+    enable_enhanced_monitoring: EnableEnhancedMonitoringInput => api::EnhancedMonitoringOutput;
+    disable_enhanced_monitoring: DisableEnhancedMonitoringInput => api::EnhancedMonitoringOutput;
 
     // the account
     describe_limits: DescribeLimitsInput => api::DescribeLimitsOutput;

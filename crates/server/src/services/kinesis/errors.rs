@@ -149,6 +149,19 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
         Error::Throttled { stream, shard } => {
             ServiceError::new(THROTTLED, 400, throttled_sentence(&stream, shard, during))
         }
+        // KMS's words.
+        Error::KeyNotFound { key_id } => {
+            ServiceError::new("KMSNotFoundException", 400, format!("Invalid keyId '{key_id}'"))
+        }
+        // Ours.
+        Error::EncryptionChanges { stream, limit } => limit_exceeded(format!(
+            "Encryption of stream {} cannot be changed more than {limit} times in 24 hours.",
+            under(&stream)
+        )),
+        Error::ResourceNotFound { resource } => consumer_not_found(&resource),
+        Error::PolicyNotFound { resource } => {
+            not_found(format!("No resource policy found for resource ARN {resource}"))
+        }
         Error::CallRate { account } => {
             limit_exceeded(format!("Rate exceeded for account {account}."))
         }
@@ -271,6 +284,16 @@ pub fn consumer_not_found(resource: &ResourceArn) -> ServiceError {
             not_found(format!("Consumer {consumer}, account {} not found.", stream.account()))
         }
     }
+}
+
+/// Ours.
+pub fn encryption_type_not_kms() -> ServiceError {
+    invalid("EncryptionType must be KMS.")
+}
+
+/// Ours, in words and in kind.
+pub fn policy_invalid(fault: &str) -> ServiceError {
+    ServiceError::validation(format!("The resource policy is not valid: {fault}."))
 }
 
 /// Ours: neither a stream nor a consumer.
