@@ -9,8 +9,7 @@ const TRAPS: u16 = 58;
 
 /// Rows without a case, and where they are looked after instead. Rows of operations that are not
 /// there yet move into the catalogue with them.
-const ELSEWHERE: [(u16, &str); 8] = [
-    (3, "shards that close"),
+const ELSEWHERE: [(u16, &str); 7] = [
     (6, "crates/server/tests/fan_out.rs waits for the takeover"),
     (31, "tests/catalogue.rs and tests/js.rs speak HTTP/2 with prior knowledge"),
     (47, "the simulation's clock steps back"),
