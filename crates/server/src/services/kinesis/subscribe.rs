@@ -45,10 +45,15 @@ fn frames(
     subscription: Subscription,
     codec: Codec,
 ) -> impl Stream<Item = Result<Bytes, ServiceError>> {
-    stream::unfold(subscription, move |mut subscription| async move {
+    stream::unfold((subscription, false), move |(mut subscription, behind)| async move {
+        // One that catches up has always something to write. Requests come in between.
+        if behind {
+            tokio::task::yield_now().await;
+        }
         let told = subscription.next().await?;
+        let behind = told.as_ref().is_ok_and(|event| event.millis_behind_latest > 0);
         let frame = told.map(|event| frame(&event, codec)).map_err(errors::in_event_stream);
-        Some((frame, subscription))
+        Some((frame, (subscription, behind)))
     })
 }
 
