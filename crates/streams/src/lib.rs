@@ -64,6 +64,9 @@ pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, RENDERINGS, SubscriptionEvent};
 pub use model::*;
+#[cfg(feature = "planted-bugs")]
+#[doc(hidden)]
+pub use options::PlantedBug;
 pub use options::{ConsumerDurations, Options, StateDurations};
 pub use reader::{ReaderPage, ShardReader};
 pub use shard_count::ShardCountUpdate;
