@@ -18,11 +18,13 @@ use tokio::sync::watch;
 
 use crate::consumer_stats::ConsumerStats;
 use crate::error::{Error, Result};
+use crate::hot_keys::HotKeys;
 use crate::route::Route;
 use crate::shard_map::Shard;
 use crate::shard_state::ShardState;
 use crate::stats::StreamStats;
 use crate::stream_row::{PREFIX, StreamRow, key_of, stream_of};
+use crate::throttle::StreamBudget;
 
 /// Rows that one scan of the store asks for: a large stream's takes a megabyte.
 const SCAN_PAGE: usize = 32;
@@ -36,6 +38,9 @@ pub(crate) struct Snapshot {
     pub(crate) row: StreamRow,
     pub(crate) route: Route,
     pub(crate) stats: Arc<StreamStats>,
+    pub(crate) hot: Arc<HotKeys>,
+    /// Outlives the snapshot, as `stats` do.
+    pub(crate) budget: Arc<StreamBudget>,
     /// By the shards' places in the map; they outlive the snapshot.
     states: Box<[Arc<ShardState>]>,
     /// Of all consumers in the row; they outlive the snapshot as well.
@@ -51,12 +56,25 @@ impl Snapshot {
         let row = StreamRow::decode(&row.key, &row.value).map_err(MetaError::from)?;
         let before = before.filter(|b| b.row.family == row.family);
         let stats = before.map(|b| b.stats.clone()).unwrap_or_default();
+        let hot = before.map(|b| b.hot.clone()).unwrap_or_default();
+        let budget = before.map(|b| b.budget.clone()).unwrap_or_default();
         let state = |s: &Shard| before.and_then(|b| b.state(s.id)).cloned().unwrap_or_default();
         let states = row.shards.all().iter().map(state).collect();
         let consumer_stats = consumer_stats(&row, before);
         let route = Route::new(&row.shards);
         let oldest_closing = row.shards.oldest_closing();
-        Ok(Snapshot { stream, revision, row, route, stats, states, consumer_stats, oldest_closing })
+        Ok(Snapshot {
+            stream,
+            revision,
+            row,
+            route,
+            stats,
+            hot,
+            budget,
+            states,
+            consumer_stats,
+            oldest_closing,
+        })
     }
 
     /// An open shard by its place in the route.

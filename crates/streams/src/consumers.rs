@@ -11,7 +11,9 @@ use millstream_base::limits::{
     CONSUMERS_CREATING_MAX, CONSUMERS_PER_STREAM_COMMITTED_MAX, CONSUMERS_PER_STREAM_MAX,
     LIST_CONSUMERS_PAGE_MAX,
 };
-use millstream_base::{ConsumerArn, Scope, StreamArn, StreamName, Tags, Timestamp, tags};
+use millstream_base::{
+    ConsumerArn, ResourceArn, Scope, StreamArn, StreamName, Tags, Timestamp, tags,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Streams;
@@ -70,7 +72,7 @@ impl From<ConsumerArn> for ConsumerRef {
 }
 
 impl Streams {
-    /// Registers a consumer. It is CREATING until [`crate::ConsumerDurations::creating`] is over.
+    /// Registers a consumer. It is CREATING until [`crate::StateDurations::consumer_creating`] is over.
     ///
     /// # Errors
     /// In this order: the stream exists and is ACTIVE or UPDATING; the name is taken; 20 consumers
@@ -82,7 +84,7 @@ impl Streams {
         tags: &Tags,
     ) -> Result<Consumer> {
         let limit = self.consumer_limit(stream.scope()).await?;
-        let creating = self.inner.options.consumer_durations.creating;
+        let creating = self.inner.options.state_durations.consumer_creating;
         self.change(stream, |row, status, now| {
             if !matches!(status, StreamStatus::Active | StreamStatus::Updating) {
                 return Err(Error::StreamNotActive { stream: stream.clone(), status });
@@ -103,23 +105,25 @@ impl Streams {
     }
 
     /// Removes a consumer; its subscriptions end at once. It is DELETING until
-    /// [`crate::ConsumerDurations::deleting`] is over. One that is DELETING already stays so.
+    /// [`crate::StateDurations::consumer_deleting`] is over. One that is DELETING already stays so.
     ///
     /// # Errors
     /// [`Error::StreamNotFound`], [`Error::ConsumerNotFound`].
     pub async fn deregister_stream_consumer(&self, which: &ConsumerRef) -> Result<()> {
-        let deleting = self.inner.options.consumer_durations.deleting;
-        let family = self
+        let deleting = self.inner.options.state_durations.consumer_deleting;
+        let (family, created_secs) = self
             .change(&which.stream, |row, _, now| {
                 let found = row.consumers.find(which, now)?;
+                let created_secs = found.created_secs;
                 if found.status_at(now) != Some(ConsumerStatus::Deleting) {
                     row.consumers.remove(&which.name, deleting, now);
                 }
-                Ok(row.family)
+                Ok((row.family, created_secs))
             })
             .await?;
         self.inner.subscriptions.end_consumer(family, &which.name);
-        Ok(())
+        let (stream, consumer) = (which.stream.clone(), which.name.clone());
+        self.remove_policy(&ResourceArn::Consumer { stream, consumer, created_secs }).await
     }
 
     /// # Errors

@@ -40,9 +40,9 @@ pub(crate) struct Inner {
     pub(crate) cache: Arc<Cache>,
     pub(crate) token_key: TokenKey,
     pub(crate) throttle: Throttle,
-    pub(crate) resharding: Resharding,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) feed: Feed,
+    pub(crate) resharding: Resharding,
     /// Ends the background work when it says `true`.
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) tasks: Mutex<Vec<Task>>,

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use millstream_base::limits;
 
+use crate::quotas::QuotaSettings;
+use crate::scaling_options::ScalingOptions;
 use crate::subscribe::SubscriptionOptions;
 
 /// Options of the engine; [`Default`] is what a node starts with.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub state_durations: StateDurations,
-    pub consumer_durations: ConsumerDurations,
     pub subscriptions: SubscriptionOptions,
+    /// Throughput and rates.
+    pub quotas: QuotaSettings,
     /// Open shards of provisioned streams per account and region.
     pub shards_per_account_max: u32,
     /// On-demand streams per account and region.
@@ -48,6 +51,7 @@ impl Options {
         }
         true
     }
+    pub scaling: ScalingOptions,
 }
 
 /// How long streams stay in the states between. Zero (the default) ends them within the call that
@@ -55,24 +59,33 @@ impl Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateDurations {
     pub creating: Duration,
+    /// After all changes but those of shards.
     pub updating: Duration,
     pub deleting: Duration,
+    /// In UPDATING, when shards are split or merged.
+    pub resharding: Duration,
+    pub consumer_creating: Duration,
+    pub consumer_deleting: Duration,
 }
 
-/// How long fan-out consumers stay in the states between. Zero (the default) ends them at once; AWS
-/// takes some 20 s to make one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConsumerDurations {
-    pub creating: Duration,
-    pub deleting: Duration,
+impl StateDurations {
+    /// As on AWS, roughly. Source: the SDKs' waiters and what users report; AWS promises nothing.
+    pub const AWS: StateDurations = StateDurations {
+        creating: Duration::from_secs(20),
+        updating: Duration::from_secs(5),
+        deleting: Duration::from_secs(30),
+        resharding: Duration::from_secs(30),
+        consumer_creating: Duration::from_secs(10),
+        consumer_deleting: Duration::from_secs(10),
+    };
 }
 
 impl Default for Options {
     fn default() -> Self {
         Options {
             state_durations: StateDurations::default(),
-            consumer_durations: ConsumerDurations::default(),
             subscriptions: SubscriptionOptions::default(),
+            quotas: QuotaSettings::default(),
             shards_per_account_max: limits::SHARDS_PER_ACCOUNT_DEFAULT,
             on_demand_streams_max: limits::ON_DEMAND_STREAMS_DEFAULT,
             iterator_life: limits::ITERATOR_LIFE,
@@ -81,6 +94,7 @@ impl Default for Options {
             trim_interval: Duration::from_secs(60),
             #[cfg(feature = "planted-bugs")]
             planted_bug: None,
+            scaling: ScalingOptions::default(),
         }
     }
 }

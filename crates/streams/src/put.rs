@@ -7,10 +7,11 @@
 //!  results    a  b  c  d  e          each record remembers its batch and its place in it
 //! ```
 //!
-//! A record is an entry: key = partition key, value = data, [`HAS_PARTITION_KEY`] in the
-//! attributes. All batches of a request go to the log in one call; what landed in a shard that
+//! A record is an entry: key = partition key, value = data, [`HAS_PARTITION_KEY`] and [`ENCRYPTED`]
+//! in the attributes. All batches of a request go to the log in one call; what landed in a shard that
 //! was just closed is routed anew.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,11 +25,13 @@ use crate::cache::Snapshot;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{Encryption, NewRecord, PutOutcome, PutResult, RecordDistribution, Stored};
-use crate::throttle::Admission;
+use crate::quotas::{QuotaMode, Quotas};
 
 /// Attribute of an entry whose record came with a partition key. All other bits are 0 and mean
 /// something a reader of today must not overlook.
 pub(crate) const HAS_PARTITION_KEY: u32 = 1;
+/// Attribute of an entry whose record came while its stream was encrypted.
+pub(crate) const ENCRYPTED: u32 = 2;
 
 /// How often records are routed anew because their shard was closed meanwhile.
 const REROUTES_MAX: usize = 100;
@@ -129,6 +132,7 @@ impl Streams {
         found: std::sync::Arc<Snapshot>,
         records: &[NewRecord<'_>],
     ) -> Result<Vec<PutResult>> {
+        found.hot.sample(records, found.row.distribution);
         let mut found = found;
         let mut stored = StoredCount::default();
         let mut results: Vec<Option<PutResult>> = vec![None; records.len()];
@@ -186,13 +190,11 @@ impl Streams {
         for &at in waiting {
             let record = &records[at as usize];
             let open = route(found, record, scatter.wrapping_add(at.into()))?;
-            let shard = found.open_shard(open).id;
-            match self.inner.throttle.admit_write(found, shard, weight(record), now) {
-                Admission::Admitted => plan.add(found, open, at, record, now),
-                Admission::Exceeded => {
-                    results[at as usize] = Some(PutResult::Throttled { shard });
-                }
-            }
+            plan.add(found, open, at, record, now);
+        }
+        let quotas = self.inner.throttle.quotas(&found.stream);
+        if quotas.mode != QuotaMode::Off {
+            plan.hold_to(quotas, found, now, results);
         }
         Ok(plan)
     }
@@ -301,16 +303,65 @@ impl Plan {
             self.members.push(Members { open, records: Vec::with_capacity(self.share) });
             batch
         });
-        self.batches[batch].1.entries.push(entry(record));
+        self.batches[batch].1.entries.push(entry(record, &found.row.encryption));
         self.members[batch].records.push(at);
+    }
+
+    /// Asks the shards' budgets, and takes out what they refuse. Nothing can be added afterwards.
+    fn hold_to(
+        &mut self,
+        quotas: &Quotas,
+        found: &Snapshot,
+        now: Timestamp,
+        results: &mut [Option<PutResult>],
+    ) {
+        let mut exceeded = 0;
+        for ((_, batch), members) in self.batches.iter_mut().zip(&mut self.members) {
+            let state = found.open_state(members.open);
+            let weights = batch.entries.iter().map(|e| e.key.len() + e.value.len());
+            let beyond = state.budget.admit_writes(quotas, weights, now);
+            if beyond.is_empty() {
+                continue;
+            }
+            state.stats.write_exceeded.fetch_add(beyond.len() as u64, Ordering::Relaxed);
+            exceeded += beyond.len() as u64;
+            if quotas.mode == QuotaMode::Enforced {
+                let shard = found.open_shard(members.open).id;
+                for at in &beyond {
+                    let record = members.records[*at] as usize;
+                    results[record] = Some(PutResult::Throttled { shard });
+                }
+                remove_places(&mut batch.entries, &beyond);
+                remove_places(&mut members.records, &beyond);
+            }
+        }
+        if exceeded > 0 {
+            found.stats.write_exceeded(exceeded);
+            self.batches.retain(|(_, batch)| !batch.entries.is_empty());
+            self.members.retain(|members| !members.records.is_empty());
+        }
     }
 }
 
-fn entry(record: &NewRecord<'_>) -> NewEntry {
-    let attributes = match record.partition_key {
+/// Takes out the items at `places`, which rise.
+fn remove_places<T>(items: &mut Vec<T>, places: &[usize]) {
+    let mut places = places.iter().copied().peekable();
+    let mut at = 0;
+    items.retain(|_| {
+        let gone = places.next_if_eq(&at).is_some();
+        at += 1;
+        !gone
+    });
+}
+
+fn entry(record: &NewRecord<'_>, encryption: &Encryption) -> NewEntry {
+    let mut attributes = match record.partition_key {
         Some(_) => HAS_PARTITION_KEY,
         None => 0,
     };
+    if *encryption != Encryption::None {
+        attributes |= ENCRYPTED;
+    }
     let key = record.partition_key.clone().unwrap_or_default();
     NewEntry { attributes, key, value: record.data.clone() }
 }

@@ -60,12 +60,12 @@ pub(crate) struct StreamRow {
     /// Changes that are counted over a day.
     #[serde(default)]
     pub(crate) changes: Changes,
-    /// A change of the shards that was begun; until it is done, the stream is UPDATING.
-    #[serde(default)]
-    pub(crate) reshard: Option<Reshard>,
     /// Fan-out consumers.
     #[serde(default)]
     pub(crate) consumers: Consumers,
+    /// A change of the shards that was begun; until it is done, the stream is UPDATING.
+    #[serde(default)]
+    pub(crate) reshard: Option<Reshard>,
 }
 
 /// When something was done that may be done only so often in 24 hours; older times are forgotten.

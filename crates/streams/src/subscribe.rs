@@ -109,7 +109,7 @@ impl Streams {
             consumer,
             reader,
             seat,
-            pace: Pace::new(self.inner.throttle.subscription_rate(&found), now),
+            pace: Pace::new(self.inner.throttle.subscription_rate(&found.stream), now),
             stats,
             ends_at: now + options.life,
             idle_at: now + options.idle_interval,

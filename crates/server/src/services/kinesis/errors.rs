@@ -112,41 +112,6 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
         )),
         Error::Tags { stream, error } => tags(&stream, &error, during),
 
-        // Resharding.
-        Error::ShardMissing { stream, shard } => could_not_find_shard(&stream, &shard.to_string()),
-        Error::ShardClosed { stream, shard } => invalid(format!(
-            "Shard {shard} in stream {} has already been merged or split, and thus is not \
-             eligible for merging or splitting.",
-            under(&stream)
-        )),
-        Error::SplitOutside { stream, shard, hash_key, range } => invalid(format!(
-            "NewStartingHashKey {hash_key} used in SplitShard() on shard {shard} in stream {} is \
-             not both greater than one plus the shard's StartingHashKey {} and less than the \
-             shard's EndingHashKey {}.",
-            under(&stream),
-            range.start,
-            range.end
-        )),
-        Error::ShardsNotAdjacent { stream, lower, upper } => invalid(format!(
-            "Shards {lower} and {upper} in stream {} are not an adjacent pair of shards eligible \
-             for merging",
-            under(&stream)
-        )),
-        Error::StreamOnDemand { stream } => ServiceError::validation(format!(
-            "Request is invalid. Stream {} is in On-Demand mode.",
-            under(&stream)
-        )),
-        // Ours; the code is that of "exceeds its restrictions".
-        Error::ShardCountStep { stream, current, target } => invalid(format!(
-            "TargetShardCount {target} of stream {} is not between half and twice its current \
-             shard count of {current}.",
-            under(&stream)
-        )),
-        // Ours.
-        Error::ShardCountUpdates { stream, max } => limit_exceeded(format!(
-            "The shard count of stream {} cannot be updated more than {max} times in 24 hours.",
-            under(&stream)
-        )),
         Error::ConsumerNotFound { stream, consumer } => consumer_missing(&stream, &consumer),
         // Ours.
         Error::ConsumerExists { stream, consumer } => {
@@ -187,6 +152,46 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
         Error::SubscriptionsFull { .. } => {
             limit_exceeded("The node has as many subscriptions as it takes.".to_owned())
         }
+        // Resharding.
+        Error::ShardMissing { stream, shard } => could_not_find_shard(&stream, &shard.to_string()),
+        Error::ShardClosed { stream, shard } => invalid(format!(
+            "Shard {shard} in stream {} has already been merged or split, and thus is not \
+             eligible for merging or splitting.",
+            under(&stream)
+        )),
+        Error::SplitOutside { stream, shard, hash_key, range } => invalid(format!(
+            "NewStartingHashKey {hash_key} used in SplitShard() on shard {shard} in stream {} is \
+             not both greater than one plus the shard's StartingHashKey {} and less than the \
+             shard's EndingHashKey {}.",
+            under(&stream),
+            range.start,
+            range.end
+        )),
+        Error::ShardsNotAdjacent { stream, lower, upper } => invalid(format!(
+            "Shards {lower} and {upper} in stream {} are not an adjacent pair of shards eligible \
+             for merging",
+            under(&stream)
+        )),
+        Error::StreamOnDemand { stream } => ServiceError::validation(format!(
+            "Request is invalid. Stream {} is in On-Demand mode.",
+            under(&stream)
+        )),
+        // Ours; the code is that of "exceeds its restrictions".
+        Error::ShardCountStep { stream, current, target } => invalid(format!(
+            "TargetShardCount {target} of stream {} is not between half and twice its current \
+             shard count of {current}.",
+            under(&stream)
+        )),
+        // Ours.
+        Error::ShardCountUpdates { stream, max } => limit_exceeded(format!(
+            "The shard count of stream {} cannot be updated more than {max} times in 24 hours.",
+            under(&stream)
+        )),
+        // Ours.
+        Error::ModeSwitches { stream, limit } => limit_exceeded(format!(
+            "The capacity mode of stream {} can be switched {limit} times in 24 hours.",
+            under(&stream)
+        )),
 
         Error::DataTooLarge { index, max, .. } => violation(
             &format!("Value at '{}'", record_member(during, index, "data")),
@@ -224,6 +229,24 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
         )),
         Error::Throttled { stream, shard } => {
             ServiceError::new(THROTTLED, 400, throttled_sentence(&stream, shard, during))
+        }
+        // KMS's words.
+        Error::KeyNotFound { key_id } => {
+            ServiceError::new("KMSNotFoundException", 400, format!("Invalid keyId '{key_id}'"))
+        }
+        // Ours.
+        Error::EncryptionChanges { stream, limit } => limit_exceeded(format!(
+            "Encryption of stream {} cannot be changed more than {limit} times in 24 hours.",
+            under(&stream)
+        )),
+        Error::PolicyNotFound { resource } => {
+            not_found(format!("No resource policy found for resource ARN {resource}"))
+        }
+        Error::CallRate { account } => {
+            limit_exceeded(format!("Rate exceeded for account {account}."))
+        }
+        Error::StreamCallRate { stream } => {
+            limit_exceeded(format!("Rate exceeded for stream {}.", under(&stream)))
         }
 
         Error::SequenceNumberMissing { kind } => pairing(kind, "and no StartingSequenceNumber."),
@@ -358,6 +381,16 @@ pub fn consumers_disagree(consumer_arn: &str) -> ServiceError {
     invalid(format!(
         "StreamARN and ConsumerName do not name the same consumer as ConsumerARN {consumer_arn}."
     ))
+}
+
+/// Ours.
+pub fn encryption_type_not_kms() -> ServiceError {
+    invalid("EncryptionType must be KMS.")
+}
+
+/// Ours, in words and in kind.
+pub fn policy_invalid(fault: &str) -> ServiceError {
+    ServiceError::validation(format!("The resource policy is not valid: {fault}."))
 }
 
 /// Ours: neither a stream nor a consumer.
