@@ -233,6 +233,8 @@ fn bench_reports_every_operation_and_leaves_nothing_behind() {
         &["--op", "put-record", "--rate", "200", "--streams", "2"],
         &["--op", "get-records", "--prefill-mib", "1"],
         &["--op", "tail-latency", "--rate", "50"],
+        &["--op", "fan-out", "--rate", "50", "--consumers", "3"],
+        &["--op", "fan-out", "--consumers", "3", "--codec", "cbor"],
         &["--op", "put-records", "--records-per-request", "5", "--server-pid", &pid],
     ] {
         let report = node.json(&[&["bench"], op, &short].concat());
