@@ -33,6 +33,7 @@ pub struct Config {
     pub logging: Logging,
     pub storage: Storage,
     pub streams: Streams,
+    pub monitoring: Monitoring,
     pub quotas: Quotas,
 }
 
@@ -248,7 +249,30 @@ section! {
     }
 }
 
+section! {
+    /// Metrics: the node's own of every stream, and what clients publish with CloudWatch's API.
+    pub struct Monitoring = "monitoring" {
+        /// How long points of a minute are kept. AWS keeps them for 15 days.
+        pub retention: Span = Span(millstream_monitoring::Options::default().retention),
+        /// How often figures are taken and points made durable: a crash loses at most this much.
+        pub flush_interval: Span = Span(millstream_monitoring::Options::default().flush_interval),
+        /// Most metrics (name, dimensions, unit) of all accounts together; some 1 KiB of memory each.
+        pub series_max: usize = millstream_monitoring::Options::default().series_max,
+    }
+}
+
 impl Config {
+    /// The options of the metrics' store.
+    pub fn monitoring_options(&self) -> millstream_monitoring::Options {
+        let m = &self.monitoring;
+        millstream_monitoring::Options {
+            retention: m.retention.0,
+            flush_interval: m.flush_interval.0,
+            series_max: m.series_max,
+            ..millstream_monitoring::Options::default()
+        }
+    }
+
     /// The options of the log store.
     pub fn log_options(&self) -> millstream_log::Options {
         let s = &self.storage;
@@ -311,6 +335,7 @@ impl Config {
         self.logging.print(&mut out);
         self.storage.print(&mut out);
         self.streams.print(&mut out);
+        self.monitoring.print(&mut out);
         self.quotas.print(&mut out);
         out
     }

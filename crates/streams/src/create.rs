@@ -147,6 +147,7 @@ impl Streams {
         self.inner.log.delete(found.row.logs()).await?;
         self.forget_history(&found.stream).await?;
         self.inner.env.hesitate("stream-logs-deleted").await;
+        self.remove_policies(&found.stream).await?;
         let expect = Expect::At(found.revision);
         match self.inner.meta.delete(key_of(&found.stream), expect).await {
             Ok(revision) => {

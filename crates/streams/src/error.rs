@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use millstream_base::{
-    AccountId, HashKeyRange, Retention, RetentionError, Scope, ShardId, StreamArn, StreamName,
-    TagError, Timestamp,
+    AccountId, HashKeyRange, ResourceArn, Retention, RetentionError, Scope, ShardId, StreamArn,
+    StreamName, TagError, Timestamp,
 };
 use millstream_log::{AppendError, LogError, ReadError};
 use millstream_meta::MetaError;
@@ -124,6 +124,12 @@ pub enum Error {
     // Queues.
 
     // Encryption, policies, monitoring.
+    #[error("{key_id:?} names no key")]
+    KeyNotFound { key_id: String },
+    #[error("encryption of {stream} was changed {limit} times in 24 hours already")]
+    EncryptionChanges { stream: StreamArn, limit: usize },
+    #[error("resource {resource} has no policy")]
+    PolicyNotFound { resource: ResourceArn },
 
     // Puts.
     /// The data alone is above the stream's bound.
@@ -211,6 +217,8 @@ impl Error {
             }
             OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
             ModeSwitches { .. } => ErrorKind::LimitExceeded,
+            EncryptionChanges { .. } => ErrorKind::LimitExceeded,
+            KeyNotFound { .. } | PolicyNotFound { .. } => ErrorKind::NotFound,
             Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,
             Unavailable { .. } => ErrorKind::Unavailable,

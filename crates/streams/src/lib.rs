@@ -8,13 +8,13 @@
 //! |---|---|
 //! | `engine` | what all operations share: finding a stream, changing its row |
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
+//! | `encryption`, `monitoring`, `policies` | more settings |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
 //! | `consumers`, `consumer_stats` | fan-out consumers |
 //! | `subscribe`, `subscriptions`, `feed`, `pace` | records pushed to them |
 //! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
 //! | `quotas`, `control_call`, `bucket`, `throttle`, `admit` | throughput and rates |
 //! | `reshard`, `reshard_plan`, `shard_count` | changes of the shards |
-//! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
 //! | `modes`, `scaling`, `hot` | capacity: modes, growing and shrinking, hot shards and keys |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
@@ -31,6 +31,7 @@ mod consumers;
 mod control_call;
 mod create;
 mod describe;
+mod encryption;
 mod engine;
 pub mod error;
 mod feed;
@@ -41,8 +42,10 @@ mod iterator;
 mod list_shards;
 pub mod model;
 mod modes;
+mod monitoring;
 mod options;
 mod pace;
+mod policies;
 mod put;
 mod quotas;
 mod reader;
@@ -80,6 +83,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, RENDERINGS, SubscriptionEvent};
 pub use hot::{HotKey, HotReport, HotShard};
 pub use model::*;
+pub use monitoring::MonitoringChange;
 pub use options::{Options, StateDurations};
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};

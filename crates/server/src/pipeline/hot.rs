@@ -4,11 +4,13 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
+use millstream_api::kinesis;
 use millstream_wire::{Codec, ServiceError, uri};
 
 use super::{AnswerBody, Pipeline};
 use crate::front_door::Refusal;
-use crate::services::kinesis::{Call, errors};
+use crate::services::Call;
+use crate::services::kinesis::errors;
 
 const PATH: &str = "/hot";
 /// SHA-256 of nothing, in hexadecimal: the body of a GET.
@@ -24,7 +26,7 @@ impl Pipeline {
         let (status, body) = match self.hot(parts, id).await {
             Ok(page) => (StatusCode::OK, Bytes::from(format!("{page:#}\n"))),
             Err(error) => {
-                let answer = Refusal::Error(error, Codec::Json).answer();
+                let answer = Refusal::Error(error, Codec::Json.into()).answer(id);
                 (answer.status, answer.body)
             }
         };
@@ -42,7 +44,8 @@ impl Pipeline {
         id: crate::ids::RequestId,
     ) -> Result<serde_json::Value, ServiceError> {
         let hash = self.authenticator.wants_hash(parts).then_some(EMPTY_SHA256);
-        let caller = self.authenticator.authenticate(parts, hash, self.env.now())?;
+        let caller =
+            self.authenticator.authenticate(parts, hash, self.env.now(), &kinesis::SERVICE)?;
         let query = uri::query_pairs(parts.uri.query().unwrap_or_default());
         let stream = query.iter().find(|(name, _)| name == "stream").map(|(_, value)| value);
         let stream = stream.ok_or_else(errors::no_stream_named)?;

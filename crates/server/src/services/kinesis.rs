@@ -6,9 +6,13 @@
 //! Invariant: nothing is decided here that depends on a stream's state: that is the engine's.
 
 mod consumers;
+mod encryption;
 pub mod errors;
 mod hot;
 mod modes;
+mod monitoring;
+mod policies;
+mod policy_document;
 mod rates;
 mod records;
 mod reshard;
@@ -24,19 +28,11 @@ use millstream_api::kinesis::{self as api, Op};
 use millstream_streams::{ControlCall, Streams};
 use millstream_wire::{Events, ServiceError};
 
-use crate::auth::Caller;
-use crate::ids::RequestId;
+use super::Call;
 
 /// The service, on its engine.
 pub struct DataStreams {
     engine: Streams,
-}
-
-/// What a call brings along.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub id: RequestId,
-    pub caller: Caller,
 }
 
 impl DataStreams {
@@ -120,6 +116,13 @@ operations! {
     update_account_settings: UpdateAccountSettingsInput => api::UpdateAccountSettingsOutput;
 
     // encryption, policies, monitoring
+    start_stream_encryption: StartStreamEncryptionInput => ();
+    stop_stream_encryption: StopStreamEncryptionInput => ();
+    put_resource_policy: PutResourcePolicyInput => ();
+    get_resource_policy: GetResourcePolicyInput => api::GetResourcePolicyOutput;
+    delete_resource_policy: DeleteResourcePolicyInput => ();
+    enable_enhanced_monitoring: EnableEnhancedMonitoringInput => api::EnhancedMonitoringOutput;
+    disable_enhanced_monitoring: DisableEnhancedMonitoringInput => api::EnhancedMonitoringOutput;
 
     // the account
     describe_limits: DescribeLimitsInput => api::DescribeLimitsOutput;

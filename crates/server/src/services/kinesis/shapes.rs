@@ -118,7 +118,7 @@ pub(super) fn monitoring(metrics: Vec<engine::ShardMetric>) -> Vec<api::Enhanced
     vec![api::EnhancedMetrics { shard_level_metrics: Some(names) }]
 }
 
-fn metric(metric: engine::ShardMetric) -> api::MetricsName {
+pub(super) fn metric(metric: engine::ShardMetric) -> api::MetricsName {
     use engine::ShardMetric::*;
     match metric {
         IncomingBytes => api::MetricsName::IncomingBytes,
