@@ -4,6 +4,7 @@
 //! kernel from clearing pages for every group. Small groups are copied instead, so that a kilobyte
 //! does not hold a whole block.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ const STEP: usize = 512 << 10;
 
 #[derive(Clone, Default)]
 pub(crate) struct Buffers {
-    idle: Arc<Mutex<Vec<Buffer>>>,
+    idle: Arc<Mutex<VecDeque<Buffer>>>,
 }
 
 pub(crate) struct Buffer {
@@ -32,8 +33,8 @@ impl Buffers {
     pub(crate) fn take(&self, len: usize) -> Buffer {
         let mut idle = self.idle.lock();
         let fits = |b: &Buffer| b.capacity >= len && b.capacity <= 2 * len.max(KEEP_MIN);
-        if let Some(at) = idle.iter().position(fits) {
-            return idle.swap_remove(at);
+        if let Some(at) = idle.iter().rposition(fits) {
+            return idle.remove(at).expect("just found");
         }
         drop(idle);
         let capacity = if len < KEEP_MIN { KEEP_MIN } else { len.next_multiple_of(STEP) };
@@ -55,8 +56,13 @@ impl Buffers {
     fn give_back(&self, mut buffer: Buffer) {
         buffer.buf.clear();
         let mut idle = self.idle.lock();
-        if idle.iter().map(|b| b.capacity).sum::<usize>() + buffer.capacity <= IDLE_BYTES_MAX {
-            idle.push(buffer);
+        idle.push_back(buffer);
+        let mut bytes: usize = idle.iter().map(|b| b.capacity).sum();
+        // The oldest goes: groups of its size are not written any more.
+        while bytes > IDLE_BYTES_MAX
+            && let Some(oldest) = idle.pop_front()
+        {
+            bytes -= oldest.capacity;
         }
     }
 }

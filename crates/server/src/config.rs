@@ -224,6 +224,19 @@ section! {
         pub iterator_life: Span = Span(millstream_streams::Options::default().iterator_life),
         /// How long the tokens of lists can be used.
         pub next_token_life: Span = Span(millstream_streams::Options::default().next_token_life),
+        /// How long one SubscribeToShard lasts; clients subscribe anew when it ends.
+        pub subscription_life: Span =
+            Span(millstream_streams::SubscriptionOptions::default().life),
+        /// How often a subscription without records tells where it is.
+        pub subscription_idle_interval: Span =
+            Span(millstream_streams::SubscriptionOptions::default().idle_interval),
+        /// For how long a subscription can't be taken over by the same consumer.
+        pub subscription_takeover_after: Span =
+            Span(millstream_streams::SubscriptionOptions::default().takeover_after),
+        /// Most subscriptions of the node at once. Each holds up to a quarter of a MiB of frames,
+        /// or one record if that is larger.
+        pub subscriptions_max: usize =
+            millstream_streams::SubscriptionOptions::default().count_max,
     }
 }
 
@@ -264,6 +277,12 @@ impl Config {
                     consumer_creating: s.consumer_creating_time.0,
                     consumer_deleting: s.consumer_deleting_time.0,
                 },
+            },
+            subscriptions: millstream_streams::SubscriptionOptions {
+                life: s.subscription_life.0,
+                idle_interval: s.subscription_idle_interval.0,
+                takeover_after: s.subscription_takeover_after.0,
+                count_max: s.subscriptions_max,
             },
             quotas: self.quotas.settings().unwrap_or_else(|what| panic!("{what}")),
             shards_per_account_max: s.shards_per_account_max,

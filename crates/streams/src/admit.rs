@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use millstream_base::{Scope, ShardId};
+use millstream_base::{Scope, ShardId, StreamName};
 
 use crate::cache::Snapshot;
 use crate::control_call::ControlCall;
@@ -53,6 +53,21 @@ impl Streams {
                 refuse(state.budget.admit_iterator(quotas, self.now()), found, shard)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Counts a SubscribeToShard call of a consumer's.
+    pub(crate) fn admit_subscription(
+        &self,
+        found: &Snapshot,
+        consumer: &StreamName,
+        shard: ShardId,
+    ) -> Result<()> {
+        let Some(state) = found.state(shard) else { return Ok(()) };
+        let quotas = self.inner.throttle.quotas(&found.stream);
+        match state.budget.admit_subscription(quotas, consumer, self.now()) {
+            Admission::Admitted | Admission::Exceeded => Ok(()),
+            Admission::Refused => Err(Error::StreamCallRate { stream: found.stream.clone() }),
         }
     }
 }

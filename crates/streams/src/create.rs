@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Usage;
 use crate::cache::Snapshot;
+use crate::consumers::Consumers;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{
@@ -100,28 +101,31 @@ impl Streams {
     ///
     /// # Errors
     /// [`Error::StreamNotFound`]; [`Error::StreamNotActive`] if it is DELETING already;
-    /// [`Error::StreamsChanging`].
+    /// [`Error::StreamHasConsumers`]; [`Error::StreamsChanging`].
     pub async fn delete_stream(
         &self,
         stream: &StreamArn,
         enforce_consumer_deletion: bool,
     ) -> Result<()> {
-        // No operation registers consumers yet, so nothing stands in the way.
-        let _ = enforce_consumer_deletion;
         let duration = self.inner.options.state_durations.deleting;
         let family = self
             .change(stream, |row, status, now| {
                 if status == StreamStatus::Deleting {
                     return Err(Error::StreamNotActive { stream: stream.clone(), status });
                 }
+                if row.consumers.count(now) > 0 && !enforce_consumer_deletion {
+                    return Err(Error::StreamHasConsumers { stream: stream.clone() });
+                }
                 if !duration.is_zero() {
                     self.check_changing(stream.scope())?;
                 }
+                row.consumers.remove_all();
                 row.status = StreamStatus::Deleting;
                 row.due = if duration.is_zero() { Timestamp::ZERO } else { now.plus(duration) };
                 Ok(row.family)
             })
             .await?;
+        self.inner.subscriptions.end_stream(family);
         if duration.is_zero() {
             self.inner.env.hesitate("stream-marked-deleting").await;
             self.finish_deletion(stream, family).await?;
@@ -180,7 +184,7 @@ impl Streams {
     }
 
     /// Whether `requested` more open shards fit the account.
-    fn check_shards(&self, scope: &Scope, usage: &Usage, requested: u32) -> Result<()> {
+    pub(crate) fn check_shards(&self, scope: &Scope, usage: &Usage, requested: u32) -> Result<()> {
         let limit = self.inner.options.shards_per_account_max;
         let current = usage.provisioned_shards;
         match current.saturating_add(requested) <= limit {
@@ -244,6 +248,8 @@ impl Streams {
             shards: ShardMap::new(shard_count, created),
             doomed: Vec::new(),
             changes: Changes::default(),
+            consumers: Consumers::default(),
+            reshard: None,
         }
     }
 

@@ -56,7 +56,7 @@ impl Streams {
             encryption: row.encryption.clone(),
             shard_metrics: row.shard_metrics.clone(),
             open_shard_count: open,
-            consumer_count: 0, // no operation registers consumers yet
+            consumer_count: row.consumers.count(self.now()),
             max_record_kib: row.max_record_kib,
             distribution: row.distribution,
             warm_throughput: row.warm_throughput,

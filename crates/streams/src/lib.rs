@@ -10,8 +10,12 @@
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
 //! | `encryption`, `monitoring`, `policies` | more settings |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
+//! | `consumers`, `consumer_stats` | fan-out consumers |
+//! | `subscribe`, `subscriptions`, `feed`, `pace` | records pushed to them |
 //! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
 //! | `quotas`, `control_call`, `bucket`, `throttle`, `admit` | throughput and rates |
+//! | `reshard`, `reshard_plan`, `shard_count` | changes of the shards |
+//! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
 //! Invariant: knows no HTTP, no AWS shapes and no wire format.
@@ -22,29 +26,38 @@ mod account;
 mod admit;
 mod bucket;
 mod cache;
+mod consumer_stats;
+mod consumers;
 mod control_call;
 mod create;
 mod describe;
 mod encryption;
 mod engine;
 pub mod error;
+mod feed;
 mod get;
 mod iterator;
 mod list_shards;
 pub mod model;
 mod monitoring;
 mod options;
+mod pace;
 mod policies;
 mod put;
 mod quotas;
 mod reader;
+mod reshard;
+mod reshard_plan;
 mod route;
 mod settings;
+mod shard_count;
 pub mod shard_map;
 mod shard_state;
 mod start;
 mod stats;
 mod stream_row;
+mod subscribe;
+mod subscriptions;
 mod sweep;
 mod tags;
 mod throttle;
@@ -56,12 +69,17 @@ mod trim;
 mod tests;
 
 pub use bucket::PerSecond;
+pub use consumer_stats::ConsumerSamples;
+pub use consumers::{Consumer, ConsumerRef, ConsumerStatus, ConsumersPage, ListConsumers};
 pub use control_call::{ControlCall, ControlRates, Per};
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
+pub use feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, RENDERINGS, SubscriptionEvent};
 pub use model::*;
 pub use monitoring::MonitoringChange;
 pub use options::{Options, StateDurations};
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
+pub use shard_count::ShardCountUpdate;
 pub use stats::{Sample, StreamCounts};
+pub use subscribe::{Subscription, SubscriptionOptions};

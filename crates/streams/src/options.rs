@@ -5,11 +5,13 @@ use std::time::Duration;
 use millstream_base::limits;
 
 use crate::quotas::QuotaSettings;
+use crate::subscribe::SubscriptionOptions;
 
 /// Options of the engine; [`Default`] is what a node starts with.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub state_durations: StateDurations,
+    pub subscriptions: SubscriptionOptions,
     /// Throughput and rates.
     pub quotas: QuotaSettings,
     /// Open shards of provisioned streams per account and region.
@@ -57,6 +59,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             state_durations: StateDurations::default(),
+            subscriptions: SubscriptionOptions::default(),
             quotas: QuotaSettings::default(),
             shards_per_account_max: limits::SHARDS_PER_ACCOUNT_DEFAULT,
             on_demand_streams_max: limits::ON_DEMAND_STREAMS_DEFAULT,

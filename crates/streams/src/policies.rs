@@ -11,6 +11,8 @@ use millstream_base::{ResourceArn, StreamArn};
 use millstream_meta::{Document, Expect, Key, MetaError};
 use serde::{Deserialize, Serialize};
 
+use crate::cache::Snapshot;
+use crate::consumers::{ConsumerRef, ConsumerStatus};
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::StreamStatus;
@@ -66,7 +68,7 @@ impl Streams {
     /// The stream or consumer does not exist.
     pub async fn policy(&self, resource: &ResourceArn) -> Result<Option<String>> {
         let (found, _) = self.find(stream_of(resource)).await?;
-        self.check_consumer(resource).await?;
+        self.check_consumer(&found, resource)?;
         let Some(row) = self.inner.meta.get(&key_of(resource)).await? else { return Ok(None) };
         let policy = PolicyRow::decode(&row.key, &row.value).map_err(MetaError::from)?;
         Ok((policy.family == found.row.family).then_some(policy.document))
@@ -107,23 +109,28 @@ impl Streams {
 
     async fn policy_family(&self, resource: &ResourceArn) -> Result<u32> {
         let stream = stream_of(resource);
-        let family = match self.find(stream).await? {
-            (found, StreamStatus::Active | StreamStatus::Updating) => found.row.family,
+        let found = match self.find(stream).await? {
+            (found, StreamStatus::Active | StreamStatus::Updating) => found,
             (_, status) => {
                 return Err(Error::StreamNotActive { stream: stream.clone(), status });
             }
         };
-        self.check_consumer(resource).await?;
-        Ok(family)
+        self.check_consumer(&found, resource)?;
+        Ok(found.row.family)
     }
 
-    /// No operation registers consumers yet.
-    async fn check_consumer(&self, resource: &ResourceArn) -> Result<()> {
-        match resource {
-            ResourceArn::Stream(_) => Ok(()),
-            ResourceArn::Consumer { .. } => {
-                Err(Error::ResourceNotFound { resource: resource.clone() })
-            }
+    /// A consumer must be there, and not be going.
+    fn check_consumer(&self, found: &Snapshot, resource: &ResourceArn) -> Result<()> {
+        let ResourceArn::Consumer { stream, consumer, created_secs } = resource else {
+            return Ok(());
+        };
+        let (stream, name, created_secs) = (stream.clone(), consumer.clone(), Some(*created_secs));
+        let consumer = ConsumerRef { stream, name, created_secs };
+        let now = self.now();
+        let row = found.row.consumers.find(&consumer, now)?;
+        match row.status_at(now) {
+            Some(ConsumerStatus::Deleting) => Err(row.not_active(&consumer)),
+            _ => Ok(()),
         }
     }
 }

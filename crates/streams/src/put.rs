@@ -34,7 +34,7 @@ pub(crate) const HAS_PARTITION_KEY: u32 = 1;
 pub(crate) const ENCRYPTED: u32 = 2;
 
 /// How often records are routed anew because their shard was closed meanwhile.
-const REROUTES_MAX: usize = 20;
+const REROUTES_MAX: usize = 100;
 /// How long one of these waits for news of the shard map.
 const REROUTE_WAIT: Duration = Duration::from_millis(50);
 
@@ -119,7 +119,7 @@ impl Streams {
             return Err(Error::OrderingWithAuto { stream });
         }
         match SequenceNumber::parse(number) {
-            Ok(n) if n.parts().origin.created_secs <= self.now().as_secs() + 1 => Ok(()),
+            Ok(n) if n.parts().origin.created_secs <= newest_second(found, self.now()) => Ok(()),
             // Other layouts' numbers order nothing here, and are no fault of the caller's.
             Err(SequenceNumberError::OldLayout | SequenceNumberError::Foreign) => Ok(()),
             _ => Err(Error::OrderingNumber { stream, number: number.into() }),
@@ -161,14 +161,15 @@ impl Streams {
     async fn rerouted(&self, found: &Snapshot) -> Result<std::sync::Arc<Snapshot>> {
         let stream = &found.stream;
         let missing = || Error::StreamNotFound { stream: stream.clone() };
-        let fresh = self.inner.cache.fetch(stream).await?.ok_or_else(missing)?;
-        if fresh.row.family != found.row.family || fresh.row.status_at(self.now()).is_none() {
-            return Err(missing());
-        }
+        let mut fresh = self.inner.cache.fetch(stream).await?.ok_or_else(missing)?;
         if fresh.revision == found.revision {
-            self.inner.cache.changed_after(found.revision, REROUTE_WAIT).await;
+            self.inner.cache.newer_than(stream, found.revision, REROUTE_WAIT).await;
+            fresh = self.inner.cache.fetch(stream).await?.ok_or_else(missing)?;
         }
-        self.inner.cache.fetch(stream).await?.ok_or_else(missing)
+        match fresh.row.family == found.row.family && fresh.row.status_at(self.now()).is_some() {
+            true => Ok(fresh),
+            false => Err(missing()),
+        }
     }
 
     /// Groups the `waiting` records by shard.
@@ -295,7 +296,9 @@ impl Plan {
             }
             let log = found.log_of(found.open_shard(open).id);
             let entries = Vec::with_capacity(self.share);
-            self.batches.push((log, Batch { at: now, entries }));
+            // A closing instant may lie a little after the clock: a child's records are not before it.
+            let at = now.max(found.open_shard(open).opened_at);
+            self.batches.push((log, Batch { at, entries }));
             self.members.push(Members { open, records: Vec::with_capacity(self.share) });
             batch
         });
@@ -414,6 +417,13 @@ fn explicit_key(found: &Snapshot, record: &NewRecord<'_>) -> Result<Option<HashK
         }
         _ => Ok(None),
     }
+}
+
+/// The latest second in which a shard of the stream can have been made. Shards that are split faster
+/// than seconds pass are ahead of the clock.
+fn newest_second(found: &Snapshot, now: Timestamp) -> u64 {
+    let newest = found.row.shards.all().iter().map(|s| s.created_secs).max().unwrap_or(0);
+    newest.max(now.as_secs() + 1)
 }
 
 /// What a record counts: data and partition key, in bytes.

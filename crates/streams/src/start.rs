@@ -11,7 +11,10 @@ use tokio::sync::watch;
 use crate::cache::Cache;
 use crate::engine::{Inner, Streams};
 use crate::error::Result;
+use crate::feed::Feed;
 use crate::options::Options;
+use crate::reshard::Resharding;
+use crate::subscriptions::Subscriptions;
 use crate::throttle::Throttle;
 use crate::{sweep, token, trim};
 
@@ -40,7 +43,10 @@ impl Streams {
             options,
             cache,
             token_key,
+            subscriptions: Subscriptions::default(),
+            feed: Feed::default(),
             throttle,
+            resharding: Resharding::default(),
             stop,
             tasks: Mutex::new(vec![follow]),
         };

@@ -5,6 +5,7 @@
 //!
 //! Invariant: nothing is decided here that depends on a stream's state: that is the engine's.
 
+mod consumers;
 mod encryption;
 pub mod errors;
 mod monitoring;
@@ -12,16 +13,18 @@ mod policies;
 mod policy_document;
 mod rates;
 mod records;
+mod reshard;
 mod settings;
 mod shapes;
 mod shards;
 mod streams;
+mod subscribe;
 mod tags;
 mod target;
 
 use millstream_api::kinesis::{self as api, Op};
 use millstream_streams::{ControlCall, Streams};
-use millstream_wire::ServiceError;
+use millstream_wire::{Events, ServiceError};
 
 use crate::auth::Caller;
 use crate::ids::RequestId;
@@ -82,6 +85,9 @@ operations! {
     // shards
     list_shards: ListShardsInput => api::ListShardsOutput;
     // resharding
+    split_shard: SplitShardInput => ();
+    merge_shards: MergeShardsInput => ();
+    update_shard_count: UpdateShardCountInput => api::UpdateShardCountOutput;
 
     // records
     put_record: PutRecordInput => api::PutRecordOutput;
@@ -89,6 +95,11 @@ operations! {
     get_shard_iterator: GetShardIteratorInput => api::GetShardIteratorOutput;
     get_records: GetRecordsInput => api::GetRecordsOutput;
     // consumers and subscriptions
+    register_stream_consumer: RegisterStreamConsumerInput => api::RegisterStreamConsumerOutput;
+    deregister_stream_consumer: DeregisterStreamConsumerInput => ();
+    describe_stream_consumer: DescribeStreamConsumerInput => api::DescribeStreamConsumerOutput;
+    list_stream_consumers: ListStreamConsumersInput => api::ListStreamConsumersOutput;
+    subscribe_to_shard: SubscribeToShardInput => Events<api::SubscribeToShardEventStream>;
 
     // queues
 
