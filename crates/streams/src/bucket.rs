@@ -174,14 +174,14 @@ mod tests {
         /// Time passes, in milliseconds.
         Pass(u64),
         /// The clock steps back; no time passes.
-        StepBack(u64),
+        Back(u64),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             6 => (1..2000u64).prop_map(Step::Take),
             3 => (0..1500u64).prop_map(Step::Pass),
-            1 => (1..100_000u64).prop_map(Step::StepBack),
+            1 => (1..100_000u64).prop_map(Step::Back),
         ];
         proptest::collection::vec(step, 1..200)
     }
@@ -202,7 +202,7 @@ mod tests {
                     time += ms;
                     clock += ms;
                 }
-                Step::StepBack(ms) => clock -= ms,
+                Step::Back(ms) => clock -= ms,
             }
         }
         (admitted, clock)
