@@ -95,10 +95,7 @@ impl Streams {
     ) -> Result<Subscription> {
         let consumer = ConsumerRef::from(consumer.clone());
         let (found, stats) = self.find_active_consumer(&consumer).await?;
-        if let Err(too_often) = self.admit_subscription(&found, &consumer.name, shard) {
-            stats.rate_exceeded.observe(1);
-            return Err(too_often);
-        }
+        self.admit_subscription(&found, &consumer.name, shard, &stats)?;
         let reader = self.reader(&consumer.stream, shard, from).await?;
         let options = self.inner.options.subscriptions;
         let key = key_of(&consumer, &found, shard);

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use millstream_base::limits::{GET_RECORDS_BYTES_MAX, LARGE_RECORDS_BURST_BYTES};
 use millstream_base::{Scope, StreamArn, StreamName, Timestamp};
@@ -186,11 +187,19 @@ const ACCOUNTS_MAX: usize = 10_000;
 pub(crate) struct Throttle {
     settings: QuotaSettings,
     accounts: RwLock<BTreeMap<Scope, Arc<CallBudget>>>,
+    /// Calls beyond their rate, by operation.
+    calls_exceeded: [AtomicU64; CONTROL_CALLS],
+    iterators_exceeded: AtomicU64,
 }
 
 impl Throttle {
     pub(crate) fn new(settings: QuotaSettings) -> Self {
-        Throttle { settings, accounts: RwLock::default() }
+        Throttle {
+            settings,
+            accounts: RwLock::default(),
+            calls_exceeded: std::array::from_fn(|_| AtomicU64::new(0)),
+            iterators_exceeded: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn quotas(&self, stream: &StreamArn) -> &Quotas {
@@ -235,7 +244,25 @@ impl Throttle {
         now: Timestamp,
     ) -> Admission {
         let one = self.settings.control.get(call).cost_of(1);
-        mode.judge(|| budget.0[call as usize].take(one, SECOND, now.into()))
+        let admission = mode.judge(|| budget.0[call as usize].take(one, SECOND, now.into()));
+        if admission != Admission::Admitted {
+            self.calls_exceeded[call as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        admission
+    }
+
+    /// Takes note of a GetShardIterator call beyond its rate.
+    pub(crate) fn iterator_exceeded(&self) {
+        self.iterators_exceeded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls beyond their rate since the process started, refused or not, by operation.
+    pub(crate) fn calls_exceeded(&self) -> Vec<(&'static str, u64)> {
+        let n = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let calls = ControlCall::ALL.iter().zip(&self.calls_exceeded);
+        let mut all: Vec<_> = calls.map(|(call, counter)| (call.name(), n(counter))).collect();
+        all.push(("GetShardIterator", n(&self.iterators_exceeded)));
+        all
     }
 
     fn account(&self, scope: &Scope, now: Timestamp) -> Arc<CallBudget> {

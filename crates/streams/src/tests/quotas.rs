@@ -325,9 +325,14 @@ async fn a_streams_shards_are_listed_a_thousand_times_a_second() {
 #[tokio::test]
 async fn measured_rates_refuse_no_call() {
     let world = World::new().await;
+    let stream = world.stream("s", 1).await;
     for _ in 0..100 {
         world.streams.admit_call(&scope(), ControlCall::DescribeLimits).unwrap();
+        world.iterator(&stream, 0, StartingPosition::LATEST).await;
     }
+    let exceeded = world.streams.calls_exceeded();
+    let exceeded: Vec<_> = exceeded.into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(exceeded, [("DescribeLimits", 99), ("GetShardIterator", 95)]);
 }
 
 #[tokio::test]
