@@ -48,12 +48,6 @@ impl Bucket {
         values.last().map(|(value, _)| *value)
     }
 
-    /// The samples within `low..=high`: their count and their sum. `None` as with percentiles.
-    pub fn within(&self, low: f64, high: f64) -> Option<(f64, f64)> {
-        let kept = self.values()?.into_iter().filter(|(value, _)| (low..=high).contains(value));
-        Some(kept.fold((0.0, 0.0), |(n, sum), (value, count)| (n + count, sum + value * count)))
-    }
-
     fn values(&self) -> Option<Vec<(f64, f64)>> {
         self.point.values().filter(|values| values.iter().all(|(value, _)| *value >= 0.0))
     }
@@ -79,7 +73,6 @@ mod tests {
         {
             assert_eq!(bucket.percentile(percent), Some(value), "p{percent}");
         }
-        assert_eq!(bucket.within(2.0, 4.0), Some((30.0, 90.0)));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod load;
 mod quotas;
+mod scaling;
 mod section;
 pub mod units;
 
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
 pub use quotas::{QuotaMode, Quotas, StreamQuotas};
+pub use scaling::{Autoscale, AutoscaleStream, Scaling};
 use section::{TomlValue, quoted, section};
 use units::{ByteSize, Span};
 
@@ -31,6 +33,7 @@ pub struct Config {
     pub logging: Logging,
     pub storage: Storage,
     pub streams: Streams,
+    pub monitoring: Monitoring,
     pub quotas: Quotas,
 }
 
@@ -238,9 +241,38 @@ section! {
         pub subscriptions_max: usize =
             millstream_streams::SubscriptionOptions::default().count_max,
     }
+    tables {
+        /// How streams follow their load.
+        pub scaling: Scaling,
+        /// Which provisioned streams do.
+        pub autoscale: Autoscale,
+    }
+}
+
+section! {
+    /// Metrics: the node's own of every stream, and what clients publish with CloudWatch's API.
+    pub struct Monitoring = "monitoring" {
+        /// How long points of a minute are kept. AWS keeps them for 15 days.
+        pub retention: Span = Span(millstream_monitoring::Options::default().retention),
+        /// How often figures are taken and points made durable: a crash loses at most this much.
+        pub flush_interval: Span = Span(millstream_monitoring::Options::default().flush_interval),
+        /// Most metrics (name, dimensions, unit) of all accounts together; some 1 KiB of memory each.
+        pub series_max: usize = millstream_monitoring::Options::default().series_max,
+    }
 }
 
 impl Config {
+    /// The options of the metrics' store.
+    pub fn monitoring_options(&self) -> millstream_monitoring::Options {
+        let m = &self.monitoring;
+        millstream_monitoring::Options {
+            retention: m.retention.0,
+            flush_interval: m.flush_interval.0,
+            series_max: m.series_max,
+            ..millstream_monitoring::Options::default()
+        }
+    }
+
     /// The options of the log store.
     pub fn log_options(&self) -> millstream_log::Options {
         let s = &self.storage;
@@ -263,7 +295,7 @@ impl Config {
     /// The options of Data Streams' engine.
     ///
     /// # Panics
-    /// With quotas that reading a configuration refuses.
+    /// With settings that reading a configuration refuses.
     pub fn streams_options(&self) -> millstream_streams::Options {
         let s = &self.streams;
         millstream_streams::Options {
@@ -289,6 +321,7 @@ impl Config {
             on_demand_streams_max: s.on_demand_streams_max,
             iterator_life: s.iterator_life.0,
             next_token_life: s.next_token_life.0,
+            scaling: s.scaling.options(&s.autoscale).unwrap_or_else(|what| panic!("{what}")),
             ..millstream_streams::Options::default()
         }
     }
@@ -302,6 +335,7 @@ impl Config {
         self.logging.print(&mut out);
         self.storage.print(&mut out);
         self.streams.print(&mut out);
+        self.monitoring.print(&mut out);
         self.quotas.print(&mut out);
         out
     }
@@ -334,7 +368,8 @@ impl Config {
                 "limits.connections_max and limits.http2_streams_max must be at least 1".to_owned()
             );
         }
-        self.quotas.settings().map(drop)
+        self.quotas.settings()?;
+        self.streams.scaling.options(&self.streams.autoscale).map(drop)
     }
 }
 

@@ -22,14 +22,10 @@ const UNIMPLEMENTED: &[&str] = &[
     "ReceiveDeadLetterQueueRecords",
     "ReceiveQueueRecords",
     "RestoreDeadLetterQueueRecords",
-    "UpdateAccountSettings",
     "UpdateChannel",
     "UpdateDeadLetterQueueRecordsVisibility",
     "UpdateQueue",
     "UpdateQueueRecordsVisibility",
-    "UpdateStreamMode",
-    "UpdateStreamRecordDistributionStrategy",
-    "UpdateStreamWarmThroughput",
 ];
 
 #[tokio::test]

@@ -100,6 +100,8 @@ pub enum Error {
     ShardCountUpdates { stream: StreamArn, max: usize },
 
     // Capacity modes.
+    #[error("the mode of {stream} was switched {limit} times within 24 hours")]
+    ModeSwitches { stream: StreamArn, limit: usize },
 
     // Consumers and subscriptions.
     #[error("consumer {consumer} of stream {stream} does not exist")]
@@ -213,9 +215,8 @@ impl Error {
             ShardLimit { .. } | ShardsPerStream { .. } | StreamsChanging { .. } => {
                 ErrorKind::LimitExceeded
             }
-            OnDemandStreams { .. } | ShardCountUpdates { .. } | EncryptionChanges { .. } => {
-                ErrorKind::LimitExceeded
-            }
+            OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
+            ModeSwitches { .. } | EncryptionChanges { .. } => ErrorKind::LimitExceeded,
             KeyNotFound { .. } | PolicyNotFound { .. } => ErrorKind::NotFound,
             Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,

@@ -15,7 +15,7 @@
 //! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
 //! | `quotas`, `control_call`, `bucket`, `throttle`, `admit` | throughput and rates |
 //! | `reshard`, `reshard_plan`, `shard_count` | changes of the shards |
-//! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
+//! | `modes`, `scaling`, `hot` | capacity: modes, growing and shrinking, hot shards and keys |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
 //! Invariant: knows no HTTP, no AWS shapes and no wire format.
@@ -36,9 +36,12 @@ mod engine;
 pub mod error;
 mod feed;
 mod get;
+mod hot;
+mod hot_keys;
 mod iterator;
 mod list_shards;
 pub mod model;
+mod modes;
 mod monitoring;
 mod options;
 mod pace;
@@ -49,6 +52,9 @@ mod reader;
 mod reshard;
 mod reshard_plan;
 mod route;
+mod scaling;
+mod scaling_options;
+mod scaling_policy;
 mod settings;
 mod shard_count;
 pub mod shard_map;
@@ -75,11 +81,13 @@ pub use control_call::{ControlCall, ControlRates, Per};
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, RENDERINGS, SubscriptionEvent};
+pub use hot::{HotKey, HotReport, HotShard};
 pub use model::*;
 pub use monitoring::MonitoringChange;
 pub use options::{Options, StateDurations};
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
+pub use scaling_options::{Autoscale, AutoscaleRules, AutoscaleStream, ScalingOptions};
 pub use shard_count::ShardCountUpdate;
 pub use stats::{Sample, StreamCounts};
 pub use subscribe::{Subscription, SubscriptionOptions};

@@ -132,6 +132,7 @@ impl Streams {
         found: std::sync::Arc<Snapshot>,
         records: &[NewRecord<'_>],
     ) -> Result<Vec<PutResult>> {
+        found.hot.sample(records, found.row.distribution);
         let mut found = found;
         let mut stored = StoredCount::default();
         let mut results: Vec<Option<PutResult>> = vec![None; records.len()];

@@ -3,10 +3,12 @@
 mod encryption;
 mod listing;
 mod memory_log;
+mod modes;
 mod policies;
 mod quotas;
 mod reading;
 mod resharding;
+mod scaling;
 mod streams;
 mod tokens;
 mod writing;

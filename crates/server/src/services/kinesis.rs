@@ -8,6 +8,8 @@
 mod consumers;
 mod encryption;
 pub mod errors;
+mod hot;
+mod modes;
 mod monitoring;
 mod policies;
 mod policy_document;
@@ -26,19 +28,11 @@ use millstream_api::kinesis::{self as api, Op};
 use millstream_streams::{ControlCall, Streams};
 use millstream_wire::{Events, ServiceError};
 
-use crate::auth::Caller;
-use crate::ids::RequestId;
+use super::Call;
 
 /// The service, on its engine.
 pub struct DataStreams {
     engine: Streams,
-}
-
-/// What a call brings along.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub id: RequestId,
-    pub caller: Caller,
 }
 
 impl DataStreams {
@@ -115,6 +109,11 @@ operations! {
     decrease_stream_retention_period: DecreaseStreamRetentionPeriodInput => ();
     update_max_record_size: UpdateMaxRecordSizeInput => ();
     // capacity modes
+    update_stream_mode: UpdateStreamModeInput => ();
+    update_stream_warm_throughput:
+        UpdateStreamWarmThroughputInput => api::UpdateStreamWarmThroughputOutput;
+    update_stream_record_distribution_strategy: UpdateStreamRecordDistributionStrategyInput => ();
+    update_account_settings: UpdateAccountSettingsInput => api::UpdateAccountSettingsOutput;
 
     // encryption, policies, monitoring
     start_stream_encryption: StartStreamEncryptionInput => ();

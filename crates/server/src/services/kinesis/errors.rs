@@ -187,6 +187,11 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
             "The shard count of stream {} cannot be updated more than {max} times in 24 hours.",
             under(&stream)
         )),
+        // Ours.
+        Error::ModeSwitches { stream, limit } => limit_exceeded(format!(
+            "The capacity mode of stream {} can be switched {limit} times in 24 hours.",
+            under(&stream)
+        )),
 
         Error::DataTooLarge { index, max, .. } => violation(
             &format!("Value at '{}'", record_member(during, index, "data")),
