@@ -10,6 +10,10 @@
 //!    taken, refilling    still there
 //! ```
 //!
+//! The idea is the generic cell rate algorithm's, as in the crate `governor`. That one ties a limit
+//! to each bucket (here a shard's limits change with its stream's settings), can't give back what it
+//! took, and takes its time for monotone, which the wall clock of `env` is not.
+//!
 //! Invariant: within any stretch of time no more is admitted than a full bucket and what refills
 //! meanwhile. A clock that steps back takes tokens away, at most all, and never gives any; one that
 //! steps forward fills the bucket.
