@@ -2,9 +2,11 @@
 
 mod consumers;
 mod fan_out;
+mod encryption;
 mod listing;
 mod memory_log;
 mod modes;
+mod policies;
 mod quotas;
 mod reading;
 mod resharding;

@@ -23,8 +23,18 @@ impl fmt::Debug for StreamFigures {
 
 impl Collector for StreamFigures {
     fn encode(&self, mut out: DescriptorEncoder) -> fmt::Result {
-        encode(self.0.counts(), &mut Page(&mut out))
+        let page = &mut Page(&mut out);
+        encode(self.0.counts(), page)?;
+        encode_calls(&self.0.calls_exceeded(), page)
     }
+}
+
+fn encode_calls(exceeded: &[(&'static str, u64)], page: &mut Page<'_, '_>) -> fmt::Result {
+    page.counters(
+        "kinesis_CallRateExceeded",
+        "Calls beyond the rate of their operation, refused or (with quotas.mode = measured) not",
+        |m| exceeded.iter().try_for_each(|(name, n)| count(m, &[("operation", *name)], *n)),
+    )
 }
 
 type Figure = fn(&StreamCounts) -> u64;
