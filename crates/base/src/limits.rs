@@ -89,6 +89,24 @@ pub const CHANNELS_PER_STREAM_MAX: u32 = 2;
 /// Most MiB/s of warm throughput. Source: model, UpdateStreamWarmThroughput.
 pub const WARM_THROUGHPUT_MIBPS_MAX: u32 = 10_240;
 
+// Capacity modes.
+
+/// Times a stream's mode can be switched in 24 hours. Source: model, UpdateStreamMode.
+pub const MODE_SWITCHES_PER_DAY: usize = 2;
+/// How long an account that commits to a minimum of throughput stays committed at least.
+/// Source: guide, On-demand Advantage.
+pub const COMMITMENT_TIME_MIN: Duration = Duration::from_secs(24 * 3600);
+/// How long an on-demand stream remembers its peak. Source: guide, on-demand mode.
+pub const ON_DEMAND_PEAK_DAYS: u64 = 30;
+/// How many times its remembered peak an on-demand stream takes at once. Source: guide.
+pub const ON_DEMAND_HEADROOM: f64 = 2.0;
+/// The part of a shard's write budget beyond which an on-demand stream splits it. Source: guide,
+/// "more than 500 KB/s".
+pub const ON_DEMAND_SPLIT_ABOVE: f64 = 0.5;
+/// Most MiB/s that an on-demand stream grows to by itself. Source: guide, "200 MB/s" (in the
+/// largest regions 10 GB/s on request).
+pub const ON_DEMAND_WRITE_MIBPS_DEFAULT: u32 = 200;
+
 // Throughput of one shard.
 
 /// Source: guide, "Quotas and limits".

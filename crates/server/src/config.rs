@@ -8,6 +8,7 @@
 
 mod load;
 mod quotas;
+mod scaling;
 mod section;
 pub mod units;
 
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
 pub use quotas::{QuotaMode, Quotas, StreamQuotas};
+pub use scaling::{Autoscale, AutoscaleStream, Scaling};
 use section::{TomlValue, quoted, section};
 use units::{ByteSize, Span};
 
@@ -239,6 +241,12 @@ section! {
         pub subscriptions_max: usize =
             millstream_streams::SubscriptionOptions::default().count_max,
     }
+    tables {
+        /// How streams follow their load.
+        pub scaling: Scaling,
+        /// Which provisioned streams do.
+        pub autoscale: Autoscale,
+    }
 }
 
 section! {
@@ -287,7 +295,7 @@ impl Config {
     /// The options of Data Streams' engine.
     ///
     /// # Panics
-    /// With quotas that reading a configuration refuses.
+    /// With settings that reading a configuration refuses.
     pub fn streams_options(&self) -> millstream_streams::Options {
         let s = &self.streams;
         millstream_streams::Options {
@@ -313,6 +321,7 @@ impl Config {
             on_demand_streams_max: s.on_demand_streams_max,
             iterator_life: s.iterator_life.0,
             next_token_life: s.next_token_life.0,
+            scaling: s.scaling.options(&s.autoscale).unwrap_or_else(|what| panic!("{what}")),
             ..millstream_streams::Options::default()
         }
     }
@@ -359,7 +368,8 @@ impl Config {
                 "limits.connections_max and limits.http2_streams_max must be at least 1".to_owned()
             );
         }
-        self.quotas.settings().map(drop)
+        self.quotas.settings()?;
+        self.streams.scaling.options(&self.streams.autoscale).map(drop)
     }
 }
 

@@ -7,6 +7,7 @@
 //! Knows no socket: the body may come from anywhere, so tests and fuzzers call it directly.
 
 mod answer;
+mod hot;
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
@@ -69,6 +70,9 @@ impl Pipeline {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         if let Some(page) = self.own_page(&parts) {
+            return page;
+        }
+        if let Some(page) = self.hot_page(&parts).await {
             return page;
         }
         let id = self.ids.next();

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::consumer_stats::ConsumerStats;
 use crate::error::{Error, Result};
+use crate::hot_keys::HotKeys;
 use crate::route::Route;
 use crate::shard_map::Shard;
 use crate::shard_state::ShardState;
@@ -37,6 +38,7 @@ pub(crate) struct Snapshot {
     pub(crate) row: StreamRow,
     pub(crate) route: Route,
     pub(crate) stats: Arc<StreamStats>,
+    pub(crate) hot: Arc<HotKeys>,
     /// Outlives the snapshot, as `stats` do.
     pub(crate) budget: Arc<StreamBudget>,
     /// By the shards' places in the map; they outlive the snapshot.
@@ -54,6 +56,7 @@ impl Snapshot {
         let row = StreamRow::decode(&row.key, &row.value).map_err(MetaError::from)?;
         let before = before.filter(|b| b.row.family == row.family);
         let stats = before.map(|b| b.stats.clone()).unwrap_or_default();
+        let hot = before.map(|b| b.hot.clone()).unwrap_or_default();
         let budget = before.map(|b| b.budget.clone()).unwrap_or_default();
         let state = |s: &Shard| before.and_then(|b| b.state(s.id)).cloned().unwrap_or_default();
         let states = row.shards.all().iter().map(state).collect();
@@ -66,6 +69,7 @@ impl Snapshot {
             row,
             route,
             stats,
+            hot,
             budget,
             states,
             consumer_stats,

@@ -11,7 +11,9 @@ use millstream_base::limits::{
     CONSUMERS_CREATING_MAX, CONSUMERS_PER_STREAM_COMMITTED_MAX, CONSUMERS_PER_STREAM_MAX,
     LIST_CONSUMERS_PAGE_MAX,
 };
-use millstream_base::{ConsumerArn, Scope, StreamArn, StreamName, Tags, Timestamp, tags};
+use millstream_base::{
+    ConsumerArn, ResourceArn, Scope, StreamArn, StreamName, Tags, Timestamp, tags,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Streams;
@@ -109,17 +111,19 @@ impl Streams {
     /// [`Error::StreamNotFound`], [`Error::ConsumerNotFound`].
     pub async fn deregister_stream_consumer(&self, which: &ConsumerRef) -> Result<()> {
         let deleting = self.inner.options.state_durations.consumer_deleting;
-        let family = self
+        let (family, created_secs) = self
             .change(&which.stream, |row, _, now| {
                 let found = row.consumers.find(which, now)?;
+                let created_secs = found.created_secs;
                 if found.status_at(now) != Some(ConsumerStatus::Deleting) {
                     row.consumers.remove(&which.name, deleting, now);
                 }
-                Ok(row.family)
+                Ok((row.family, created_secs))
             })
             .await?;
         self.inner.subscriptions.end_consumer(family, &which.name);
-        Ok(())
+        let (stream, consumer) = (which.stream.clone(), which.name.clone());
+        self.remove_policy(&ResourceArn::Consumer { stream, consumer, created_secs }).await
     }
 
     /// # Errors

@@ -12,6 +12,7 @@ use crate::model::{
     ListStreams, ListedStream, ShardDescription, StreamDescription, StreamStatus, StreamSummary,
     StreamsPage,
 };
+use crate::modes::warm_throughput;
 use crate::token::StreamsToken;
 
 impl Streams {
@@ -59,7 +60,7 @@ impl Streams {
             consumer_count: row.consumers.count(self.now()),
             max_record_kib: row.max_record_kib,
             distribution: row.distribution,
-            warm_throughput: row.warm_throughput,
+            warm_throughput: warm_throughput(&found),
         })
     }
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use millstream_base::{
-    AccountId, HashKeyRange, Retention, RetentionError, Scope, ShardId, StreamArn, StreamName,
-    TagError, Timestamp,
+    AccountId, HashKeyRange, ResourceArn, Retention, RetentionError, Scope, ShardId, StreamArn,
+    StreamName, TagError, Timestamp,
 };
 use millstream_log::{AppendError, LogError, ReadError};
 use millstream_meta::MetaError;
@@ -100,6 +100,8 @@ pub enum Error {
     ShardCountUpdates { stream: StreamArn, max: usize },
 
     // Capacity modes.
+    #[error("the mode of {stream} was switched {limit} times within 24 hours")]
+    ModeSwitches { stream: StreamArn, limit: usize },
 
     // Consumers and subscriptions.
     #[error("consumer {consumer} of stream {stream} does not exist")]
@@ -122,6 +124,12 @@ pub enum Error {
     // Queues.
 
     // Encryption, policies, monitoring.
+    #[error("{key_id:?} names no key")]
+    KeyNotFound { key_id: String },
+    #[error("encryption of {stream} was changed {limit} times in 24 hours already")]
+    EncryptionChanges { stream: StreamArn, limit: usize },
+    #[error("resource {resource} has no policy")]
+    PolicyNotFound { resource: ResourceArn },
 
     // Puts.
     /// The data alone is above the stream's bound.
@@ -208,6 +216,9 @@ impl Error {
                 ErrorKind::LimitExceeded
             }
             OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
+            ModeSwitches { .. } => ErrorKind::LimitExceeded,
+            EncryptionChanges { .. } => ErrorKind::LimitExceeded,
+            KeyNotFound { .. } | PolicyNotFound { .. } => ErrorKind::NotFound,
             Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,
             Unavailable { .. } => ErrorKind::Unavailable,

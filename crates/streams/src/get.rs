@@ -12,7 +12,7 @@ use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::iterator::{log_error, read_error};
 use crate::model::{ChildShard, GetRecords, Record, RecordsPage};
-use crate::put::HAS_PARTITION_KEY;
+use crate::put::{ENCRYPTED, HAS_PARTITION_KEY};
 use crate::shard_map::Shard;
 use crate::token::IteratorToken;
 
@@ -173,6 +173,6 @@ fn record(shard: &Shard, entry: Entry) -> Record {
         arrived: entry.at,
         partition_key: has_key.then_some(entry.key),
         data: entry.value,
-        encrypted: false,
+        encrypted: entry.attributes & ENCRYPTED != 0,
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use millstream_base::limits;
 
 use crate::quotas::QuotaSettings;
+use crate::scaling_options::ScalingOptions;
 use crate::subscribe::SubscriptionOptions;
 
 /// Options of the engine; [`Default`] is what a node starts with.
@@ -27,6 +28,7 @@ pub struct Options {
     /// How often every shard's expired records are trimmed. Reading never shows expired records,
     /// so this only gives space back.
     pub trim_interval: Duration,
+    pub scaling: ScalingOptions,
 }
 
 /// How long streams stay in the states between. Zero (the default) ends them within the call that
@@ -67,6 +69,7 @@ impl Default for Options {
             next_token_life: limits::NEXT_TOKEN_LIFE,
             sweep_interval: Duration::from_secs(1),
             trim_interval: Duration::from_secs(60),
+            scaling: ScalingOptions::default(),
         }
     }
 }

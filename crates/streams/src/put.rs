@@ -7,8 +7,8 @@
 //!  results    a  b  c  d  e          each record remembers its batch and its place in it
 //! ```
 //!
-//! A record is an entry: key = partition key, value = data, [`HAS_PARTITION_KEY`] in the
-//! attributes. All batches of a request go to the log in one call; what landed in a shard that
+//! A record is an entry: key = partition key, value = data, [`HAS_PARTITION_KEY`] and [`ENCRYPTED`]
+//! in the attributes. All batches of a request go to the log in one call; what landed in a shard that
 //! was just closed is routed anew.
 
 use std::sync::atomic::Ordering;
@@ -31,6 +31,8 @@ use crate::quotas::{QuotaMode, Quotas};
 /// Attribute of an entry whose record came with a partition key. All other bits are 0 and mean
 /// something a reader of today must not overlook.
 pub(crate) const HAS_PARTITION_KEY: u32 = 1;
+/// Attribute of an entry whose record came while its stream was encrypted.
+pub(crate) const ENCRYPTED: u32 = 2;
 
 /// How often records are routed anew because their shard was closed meanwhile.
 const REROUTES_MAX: usize = 100;
@@ -165,6 +167,7 @@ impl Streams {
         found: std::sync::Arc<Snapshot>,
         records: &[NewRecord<'_>],
     ) -> Result<(Vec<PutResult>, StoredCount)> {
+        found.hot.sample(records, found.row.distribution);
         let mut found = found;
         let mut stored = StoredCount::default();
         let mut results: Vec<Option<PutResult>> = vec![None; records.len()];
@@ -335,7 +338,7 @@ impl Plan {
             self.members.push(Members { open, records: Vec::with_capacity(self.share) });
             batch
         });
-        self.batches[batch].1.entries.push(entry(record));
+        self.batches[batch].1.entries.push(entry(record, &found.row.encryption));
         self.members[batch].records.push(at);
     }
 
@@ -386,11 +389,14 @@ fn remove_places<T>(items: &mut Vec<T>, places: &[usize]) {
     });
 }
 
-fn entry(record: &NewRecord<'_>) -> NewEntry {
-    let attributes = match record.partition_key {
+fn entry(record: &NewRecord<'_>, encryption: &Encryption) -> NewEntry {
+    let mut attributes = match record.partition_key {
         Some(_) => HAS_PARTITION_KEY,
         None => 0,
     };
+    if *encryption != Encryption::None {
+        attributes |= ENCRYPTED;
+    }
     let key = record.partition_key.clone().unwrap_or_default();
     NewEntry { attributes, key, value: record.data.clone() }
 }

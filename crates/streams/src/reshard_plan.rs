@@ -28,6 +28,8 @@ pub(crate) enum Reshard {
     Scale {
         target: u32,
     },
+    /// Splits and merges of different shards, all at once.
+    Steps(Vec<Reshard>),
 }
 
 /// Whose logs a reshard makes and ends.
@@ -67,6 +69,11 @@ impl Reshard {
             Reshard::Split { shard, at: key } => map.split(shard, key, at).map(|_| open + 1),
             Reshard::Merge { lower, upper } => map.merge(lower, upper, at).map(|_| open),
             Reshard::Scale { target } => scale(map, target, at),
+            Reshard::Steps(ref steps) => steps.iter().try_fold(open, |most, step| {
+                let before = map.open().count() as u32;
+                step.apply(map, at)?;
+                Ok(most.max(before).max(map.open().count() as u32))
+            }),
         }
     }
 }
@@ -200,6 +207,10 @@ mod tests {
             Reshard::Split { shard: ShardId::new(3), at: HashKey(u128::MAX - 9) },
             Reshard::Merge { lower: ShardId::new(1), upper: ShardId::new(0) },
             Reshard::Scale { target: 7 },
+            Reshard::Steps(vec![
+                Reshard::Split { shard: ShardId::new(0), at: HashKey(2) },
+                Reshard::Merge { lower: ShardId::new(1), upper: ShardId::new(2) },
+            ]),
         ] {
             let text = serde_json::to_string(&noted).unwrap();
             assert_eq!(serde_json::from_str::<Reshard>(&text).unwrap(), noted);

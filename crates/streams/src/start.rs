@@ -16,7 +16,7 @@ use crate::options::Options;
 use crate::reshard::Resharding;
 use crate::subscriptions::Subscriptions;
 use crate::throttle::Throttle;
-use crate::{sweep, token, trim};
+use crate::{scaling, sweep, token, trim};
 
 impl Streams {
     /// Reads what the stores hold and starts the background work: following the rows, finishing
@@ -53,8 +53,10 @@ impl Streams {
         let streams = Streams { inner: Arc::new(inner) };
         let weak = Arc::downgrade(&streams.inner);
         let sweep = env.spawn("streams-sweep", sweep::run(weak.clone(), stopped.clone()));
-        let trim = env.spawn("streams-trim", trim::run(weak, stopped));
-        streams.inner.tasks.lock().extend([sweep, trim]);
+        let trim = env.spawn("streams-trim", trim::run(weak.clone(), stopped.clone()));
+        let scaling = scaling::run(weak, env.clone(), stopped);
+        let scaling = env.spawn("streams-scaling", scaling);
+        streams.inner.tasks.lock().extend([sweep, trim, scaling]);
         Ok(streams)
     }
 }

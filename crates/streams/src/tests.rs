@@ -2,9 +2,11 @@
 
 mod listing;
 mod memory_log;
+mod modes;
 mod quotas;
 mod reading;
 mod resharding;
+mod scaling;
 mod streams;
 mod tokens;
 mod writing;

@@ -6,7 +6,13 @@
 //! Invariant: nothing is decided here that depends on a stream's state: that is the engine's.
 
 mod consumers;
+mod encryption;
 pub mod errors;
+mod hot;
+mod modes;
+mod monitoring;
+mod policies;
+mod policy_document;
 mod rates;
 mod records;
 mod reshard;
@@ -103,8 +109,20 @@ operations! {
     decrease_stream_retention_period: DecreaseStreamRetentionPeriodInput => ();
     update_max_record_size: UpdateMaxRecordSizeInput => ();
     // capacity modes
+    update_stream_mode: UpdateStreamModeInput => ();
+    update_stream_warm_throughput:
+        UpdateStreamWarmThroughputInput => api::UpdateStreamWarmThroughputOutput;
+    update_stream_record_distribution_strategy: UpdateStreamRecordDistributionStrategyInput => ();
+    update_account_settings: UpdateAccountSettingsInput => api::UpdateAccountSettingsOutput;
 
     // encryption, policies, monitoring
+    start_stream_encryption: StartStreamEncryptionInput => ();
+    stop_stream_encryption: StopStreamEncryptionInput => ();
+    put_resource_policy: PutResourcePolicyInput => ();
+    get_resource_policy: GetResourcePolicyInput => api::GetResourcePolicyOutput;
+    delete_resource_policy: DeleteResourcePolicyInput => ();
+    enable_enhanced_monitoring: EnableEnhancedMonitoringInput => api::EnhancedMonitoringOutput;
+    disable_enhanced_monitoring: DisableEnhancedMonitoringInput => api::EnhancedMonitoringOutput;
 
     // the account
     describe_limits: DescribeLimitsInput => api::DescribeLimitsOutput;

@@ -187,6 +187,11 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
             "The shard count of stream {} cannot be updated more than {max} times in 24 hours.",
             under(&stream)
         )),
+        // Ours.
+        Error::ModeSwitches { stream, limit } => limit_exceeded(format!(
+            "The capacity mode of stream {} can be switched {limit} times in 24 hours.",
+            under(&stream)
+        )),
 
         Error::DataTooLarge { index, max, .. } => violation(
             &format!("Value at '{}'", record_member(during, index, "data")),
@@ -224,6 +229,18 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
         )),
         Error::Throttled { stream, shard } => {
             ServiceError::new(THROTTLED, 400, throttled_sentence(&stream, shard, during))
+        }
+        // KMS's words.
+        Error::KeyNotFound { key_id } => {
+            ServiceError::new("KMSNotFoundException", 400, format!("Invalid keyId '{key_id}'"))
+        }
+        // Ours.
+        Error::EncryptionChanges { stream, limit } => limit_exceeded(format!(
+            "Encryption of stream {} cannot be changed more than {limit} times in 24 hours.",
+            under(&stream)
+        )),
+        Error::PolicyNotFound { resource } => {
+            not_found(format!("No resource policy found for resource ARN {resource}"))
         }
         Error::CallRate { account } => {
             limit_exceeded(format!("Rate exceeded for account {account}."))
@@ -364,6 +381,16 @@ pub fn consumers_disagree(consumer_arn: &str) -> ServiceError {
     invalid(format!(
         "StreamARN and ConsumerName do not name the same consumer as ConsumerARN {consumer_arn}."
     ))
+}
+
+/// Ours.
+pub fn encryption_type_not_kms() -> ServiceError {
+    invalid("EncryptionType must be KMS.")
+}
+
+/// Ours, in words and in kind.
+pub fn policy_invalid(fault: &str) -> ServiceError {
+    ServiceError::validation(format!("The resource policy is not valid: {fault}."))
 }
 
 /// Ours: neither a stream nor a consumer.

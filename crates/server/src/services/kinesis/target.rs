@@ -85,6 +85,11 @@ pub(super) fn consumer_name(name: &str) -> Result<StreamName, ServiceError> {
     StreamName::new(name).map_err(|e| errors::arn_invalid(&e.into()))
 }
 
+/// A stream's or a consumer's ARN, as `ResourceARN` has it.
+pub(super) fn policy_holder(arn: &str) -> Result<ResourceArn, ServiceError> {
+    ResourceArn::parse(arn).map_err(|_| errors::resource_not_found(arn))
+}
+
 /// A shard's id in any form that AWS reads. Looked at before the stream is.
 pub(super) fn shard(stream: &StreamArn, text: &str) -> Result<ShardId, ServiceError> {
     ShardId::parse(text).map_err(|_| errors::could_not_find_shard(stream, text))
