@@ -44,9 +44,10 @@ impl Streams {
         let Some(state) = found.state(shard) else { return Ok(()) };
         let quotas = self.inner.throttle.quotas(&found.stream);
         let admission = state.budget.admit_read(quotas, self.now());
-        if admission != Admission::Admitted {
+        let exceeded = admission != Admission::Admitted;
+        found.stats.read_exceeded.observe(u64::from(exceeded));
+        if exceeded {
             state.stats.read_exceeded.fetch_add(1, Ordering::Relaxed);
-            found.stats.read_exceeded();
         }
         refuse(admission, found, shard)
     }
