@@ -84,9 +84,9 @@ impl Streams {
     ///
     /// # Errors
     /// In this order: the stream and the consumer exist, the consumer is ACTIVE, it did not call
-    /// less than a second ago (where rates are enforced), the shard exists,
-    /// the starting position is one (as in [`Streams::get_shard_iterator`]), the consumer
-    /// subscribed to the shard a moment ago, the node has no room for more.
+    /// less than a second ago (where rates are enforced), the shard exists, the starting position
+    /// is one (as in [`Streams::get_shard_iterator`]), the consumer subscribed to the shard a
+    /// moment ago, the node has no room for more.
     pub async fn subscribe_to_shard(
         &self,
         consumer: &ConsumerArn,
