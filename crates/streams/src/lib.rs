@@ -87,10 +87,10 @@ pub use feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, RENDERINGS, SubscriptionEvent
 pub use hot::{HotKey, HotReport, HotShard};
 pub use model::*;
 pub use monitoring::MonitoringChange;
-pub use options::{Options, StateDurations};
 #[cfg(feature = "planted-bugs")]
 #[doc(hidden)]
-pub use options::{PlantedBug, SubscriptionOptions};
+pub use options::PlantedBug;
+pub use options::{Options, StateDurations, SubscriptionOptions};
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
 pub use samples::{CallSamples, ShardCounts, ShardSamples, StreamSamples};
