@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Usage;
 use crate::cache::Snapshot;
-use crate::consumers::Consumers;
+use crate::consumer_row::Consumers;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{

@@ -10,7 +10,7 @@
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
 //! | `encryption`, `monitoring`, `policies` | more settings |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
-//! | `consumers`, `consumer_stats` | fan-out consumers |
+//! | `consumers`, `consumer_row`, `consumer_stats` | fan-out consumers |
 //! | `subscribe`, `subscriptions`, `feed`, `pace` | records pushed to them |
 //! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
 //! | `quotas`, `control_call`, `bucket`, `throttle`, `admit` | throughput and rates |
@@ -26,6 +26,7 @@ mod account;
 mod admit;
 mod bucket;
 mod cache;
+mod consumer_row;
 mod consumer_stats;
 mod consumers;
 mod control_call;
@@ -76,8 +77,9 @@ mod trim;
 mod tests;
 
 pub use bucket::PerSecond;
+pub use consumer_row::{Consumer, ConsumerRef, ConsumerStatus};
 pub use consumer_stats::{ConsumerCounts, ConsumerSamples};
-pub use consumers::{Consumer, ConsumerRef, ConsumerStatus, ConsumersPage, ListConsumers};
+pub use consumers::{ConsumersPage, ListConsumers};
 pub use control_call::{ControlCall, ControlRates, Per};
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
@@ -88,11 +90,11 @@ pub use monitoring::MonitoringChange;
 #[cfg(feature = "planted-bugs")]
 #[doc(hidden)]
 pub use options::PlantedBug;
-pub use options::{Options, StateDurations};
+pub use options::{Options, StateDurations, SubscriptionOptions};
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
 pub use samples::{CallSamples, ShardCounts, ShardSamples, StreamSamples};
 pub use scaling_options::{Autoscale, AutoscaleRules, AutoscaleStream, ScalingOptions};
 pub use shard_count::ShardCountUpdate;
 pub use stats::{CallCounts, Sample, StreamCounts};
-pub use subscribe::{Subscription, SubscriptionOptions};
+pub use subscribe::Subscription;

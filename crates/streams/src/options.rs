@@ -6,7 +6,6 @@ use millstream_base::limits;
 
 use crate::quotas::QuotaSettings;
 use crate::scaling_options::ScalingOptions;
-use crate::subscribe::SubscriptionOptions;
 
 /// Options of the engine; [`Default`] is what a node starts with.
 #[derive(Clone, Debug)]
@@ -95,6 +94,30 @@ impl Default for Options {
             #[cfg(feature = "planted-bugs")]
             planted_bug: None,
             scaling: ScalingOptions::default(),
+        }
+    }
+}
+
+/// Settings of subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubscriptionOptions {
+    /// How long a subscription lasts.
+    pub life: Duration,
+    /// How often a subscription without records tells where it is.
+    pub idle_interval: Duration,
+    /// For how long after its beginning a subscription can't be taken over.
+    pub takeover_after: Duration,
+    /// Subscriptions of this node at once; further ones are refused.
+    pub count_max: usize,
+}
+
+impl Default for SubscriptionOptions {
+    fn default() -> Self {
+        SubscriptionOptions {
+            life: limits::SUBSCRIPTION_LIFE,
+            idle_interval: limits::SUBSCRIPTION_IDLE_INTERVAL,
+            takeover_after: limits::SUBSCRIPTION_TAKEOVER_AFTER,
+            count_max: 10_000,
         }
     }
 }

@@ -7,7 +7,7 @@ use millstream_log::LogId;
 use millstream_meta::{Document, Key};
 use serde::{Deserialize, Serialize};
 
-use crate::consumers::Consumers;
+use crate::consumer_row::Consumers;
 use crate::model::{
     Encryption, RecordDistribution, ShardMetric, StreamMode, StreamStatus, WarmThroughput,
 };
