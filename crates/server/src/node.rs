@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use millstream_api::kinesis::Op;
 use millstream_env::{Env, Task};
+use millstream_monitoring::Monitoring;
 use millstream_streams::Streams;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -20,8 +20,11 @@ use crate::body::BodyReader;
 use crate::config::Config;
 use crate::ids::RequestIds;
 use crate::listener::{Connections, Listener, Phase};
-use crate::metrics::{LogFigures, Metrics, StreamFigures};
+use crate::metrics::{LogFigures, Metrics, MonitoringFigures, StreamFigures};
 use crate::pipeline::Pipeline;
+use crate::router::Op;
+use crate::sampler::Sampler;
+use crate::services::cloudwatch::CloudWatch;
 use crate::services::kinesis::DataStreams;
 use crate::stores::{Stores, StoresError};
 
@@ -35,6 +38,8 @@ pub enum StartError {
     Temporary(std::io::Error),
     #[error("data streams: {0}")]
     Streams(#[from] millstream_streams::Error),
+    #[error("metrics: {0}")]
+    Monitoring(#[from] millstream_monitoring::Error),
     #[error(transparent)]
     Name(#[from] millstream_base::NameError),
 }
@@ -55,6 +60,9 @@ pub struct RunningNode {
     phase: watch::Sender<Phase>,
     listeners: Vec<Task>,
     streams: Streams,
+    monitoring: Monitoring,
+    sampler: Sampler,
+    sampling: Task,
     stores: Stores,
     started_in: Duration,
 }
@@ -90,7 +98,16 @@ impl Node {
             config.streams_options(),
         )
         .await?;
-        let pipeline = Arc::new(pipeline(&env, &config, &streams, &stores)?);
+        let monitoring = Monitoring::open(
+            env.clone(),
+            Arc::new(stores.log.clone()),
+            stores.meta.clone(),
+            config.monitoring_options(),
+        )
+        .await?;
+        let interval = config.monitoring.flush_interval.0;
+        let sampler = Sampler::new(env.clone(), streams.clone(), monitoring.clone(), interval);
+        let pipeline = Arc::new(pipeline(&env, &config, &streams, &monitoring, &stores)?);
         let (phase, watched) = watch::channel(Phase::Serving);
         let connections =
             Connections::new(env.clone(), config.limits.clone(), pipeline.clone(), watched);
@@ -100,6 +117,7 @@ impl Node {
             .map(|listener| env.spawn("listener", listener.run(connections.clone())))
             .collect();
         pipeline.ready.store(true, Ordering::Relaxed);
+        let sampling = env.spawn("sampler", sampler.clone().run());
         let node = RunningNode {
             env,
             addrs,
@@ -111,6 +129,9 @@ impl Node {
             phase,
             listeners,
             streams,
+            monitoring,
+            sampler,
+            sampling,
             stores,
             started_in: started.elapsed(),
         };
@@ -124,17 +145,20 @@ fn pipeline(
     env: &Env,
     config: &Config,
     streams: &Streams,
+    monitoring: &Monitoring,
     stores: &Stores,
 ) -> Result<Pipeline, StartError> {
-    let metrics = Arc::new(Metrics::new(Op::ALL.iter().map(|op| op.name()).collect()));
+    let metrics = Arc::new(Metrics::new(Op::names()));
     metrics.add(LogFigures(stores.log.clone()));
     metrics.add(StreamFigures(streams.clone()));
+    metrics.add(MonitoringFigures(monitoring.clone()));
     Ok(Pipeline {
         env: env.clone(),
         ids: RequestIds::new(env),
         bodies: BodyReader::new(&config.limits),
         authenticator: Authenticator::new(&config.server, &config.auth)?,
         kinesis: DataStreams::new(streams.clone()),
+        cloudwatch: CloudWatch::new(env.clone(), monitoring.clone()),
         metrics,
         slow_request_time: config.logging.slow_request_time.0,
         ready: AtomicBool::new(false),
@@ -191,6 +215,11 @@ impl RunningNode {
         self.connections.open()
     }
 
+    /// Subscriptions to shards open now.
+    pub fn subscription_count(&self) -> usize {
+        self.streams.subscription_count()
+    }
+
     fn announce(&self) {
         let endpoint = self.endpoint();
         let recovered = self.recovery();
@@ -211,6 +240,7 @@ impl RunningNode {
     pub async fn shutdown(mut self) -> bool {
         self.pipeline.ready.store(false, Ordering::Relaxed);
         let _ = self.phase.send(Phase::Draining);
+        self.streams.end_subscriptions();
         for listener in self.listeners.drain(..) {
             listener.join().await;
         }
@@ -222,7 +252,10 @@ impl RunningNode {
         let _ = self.phase.send(Phase::Closing);
         // Cut connections let go of their requests at once.
         let _ = tokio::time::timeout(CLOSING_TIME, self.connections.all_closed()).await;
+        self.sampling.abort();
         self.streams.shutdown().await;
+        self.sampler.sample();
+        self.monitoring.shutdown().await;
         self.stores.close().await;
         if let Some(dir) = self.temporary.take() {
             self.env.blocking(move || drop(dir)).await;

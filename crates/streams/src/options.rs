@@ -4,10 +4,17 @@ use std::time::Duration;
 
 use millstream_base::limits;
 
+use crate::quotas::QuotaSettings;
+use crate::scaling_options::ScalingOptions;
+use crate::subscribe::SubscriptionOptions;
+
 /// Options of the engine; [`Default`] is what a node starts with.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub state_durations: StateDurations,
+    pub subscriptions: SubscriptionOptions,
+    /// Throughput and rates.
+    pub quotas: QuotaSettings,
     /// Open shards of provisioned streams per account and region.
     pub shards_per_account_max: u32,
     /// On-demand streams per account and region.
@@ -21,6 +28,30 @@ pub struct Options {
     /// How often every shard's expired records are trimmed. Reading never shows expired records,
     /// so this only gives space back.
     pub trim_interval: Duration,
+    pub scaling: ScalingOptions,
+    /// A bug for the simulation to find.
+    #[cfg(feature = "planted-bugs")]
+    #[doc(hidden)]
+    pub planted_bug: Option<PlantedBug>,
+}
+
+#[cfg(feature = "planted-bugs")]
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlantedBug {
+    /// Children are opened before their parents are sealed.
+    ChildrenBeforeSeal,
+}
+
+impl Options {
+    /// Whether parents are sealed before their children are opened: always, outside a planted bug.
+    pub(crate) fn seals_first(&self) -> bool {
+        #[cfg(feature = "planted-bugs")]
+        if self.planted_bug == Some(PlantedBug::ChildrenBeforeSeal) {
+            return false;
+        }
+        true
+    }
 }
 
 /// How long streams stay in the states between. Zero (the default) ends them within the call that
@@ -28,20 +59,42 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateDurations {
     pub creating: Duration,
+    /// After all changes but those of shards.
     pub updating: Duration,
     pub deleting: Duration,
+    /// In UPDATING, when shards are split or merged.
+    pub resharding: Duration,
+    pub consumer_creating: Duration,
+    pub consumer_deleting: Duration,
+}
+
+impl StateDurations {
+    /// As on AWS, roughly. Source: the SDKs' waiters and what users report; AWS promises nothing.
+    pub const AWS: StateDurations = StateDurations {
+        creating: Duration::from_secs(20),
+        updating: Duration::from_secs(5),
+        deleting: Duration::from_secs(30),
+        resharding: Duration::from_secs(30),
+        consumer_creating: Duration::from_secs(10),
+        consumer_deleting: Duration::from_secs(10),
+    };
 }
 
 impl Default for Options {
     fn default() -> Self {
         Options {
             state_durations: StateDurations::default(),
+            subscriptions: SubscriptionOptions::default(),
+            quotas: QuotaSettings::default(),
             shards_per_account_max: limits::SHARDS_PER_ACCOUNT_DEFAULT,
             on_demand_streams_max: limits::ON_DEMAND_STREAMS_DEFAULT,
             iterator_life: limits::ITERATOR_LIFE,
             next_token_life: limits::NEXT_TOKEN_LIFE,
             sweep_interval: Duration::from_secs(1),
             trim_interval: Duration::from_secs(60),
+            #[cfg(feature = "planted-bugs")]
+            planted_bug: None,
+            scaling: ScalingOptions::default(),
         }
     }
 }

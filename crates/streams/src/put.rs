@@ -7,10 +7,11 @@
 //!  results    a  b  c  d  e          each record remembers its batch and its place in it
 //! ```
 //!
-//! A record is an entry: key = partition key, value = data, [`HAS_PARTITION_KEY`] in the
-//! attributes. All batches of a request go to the log in one call; what landed in a shard that
+//! A record is an entry: key = partition key, value = data, [`HAS_PARTITION_KEY`] and [`ENCRYPTED`]
+//! in the attributes. All batches of a request go to the log in one call; what landed in a shard that
 //! was just closed is routed anew.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,19 +20,22 @@ use millstream_base::{
     HashKey, HashKeyError, SequenceNumber, SequenceNumberError, ShardId, StreamArn, Timestamp,
 };
 use millstream_log::{AppendError, Batch, LogId, NewEntry, PositionRange};
+use tokio::time::Instant;
 
 use crate::cache::Snapshot;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{Encryption, NewRecord, PutOutcome, PutResult, RecordDistribution, Stored};
-use crate::throttle::Admission;
+use crate::quotas::{QuotaMode, Quotas};
 
 /// Attribute of an entry whose record came with a partition key. All other bits are 0 and mean
 /// something a reader of today must not overlook.
 pub(crate) const HAS_PARTITION_KEY: u32 = 1;
+/// Attribute of an entry whose record came while its stream was encrypted.
+pub(crate) const ENCRYPTED: u32 = 2;
 
 /// How often records are routed anew because their shard was closed meanwhile.
-const REROUTES_MAX: usize = 20;
+const REROUTES_MAX: usize = 100;
 /// How long one of these waits for news of the shard map.
 const REROUTE_WAIT: Duration = Duration::from_millis(50);
 
@@ -51,14 +55,26 @@ impl Streams {
         number_for_ordering: Option<&str>,
     ) -> Result<(Stored, Encryption)> {
         let found = self.find_serving(stream).await?;
+        let (started, stats) = (Instant::now(), found.stats.clone());
+        let bytes = weight(&record) as u64;
+        let put = self.put_one(found, record, number_for_ordering).await;
+        stats.put_record.done(started, put.is_ok().then_some(bytes));
+        put
+    }
+
+    async fn put_one(
+        &self,
+        found: std::sync::Arc<Snapshot>,
+        record: NewRecord<'_>,
+        number_for_ordering: Option<&str>,
+    ) -> Result<(Stored, Encryption)> {
         self.check_record(&found, &record, number_for_ordering)?;
+        let stream = found.stream.clone();
         let encryption = found.row.encryption.clone();
-        let mut results = self.store(found, std::slice::from_ref(&record)).await?;
+        let (mut results, _) = self.store(found, std::slice::from_ref(&record)).await?;
         match results.pop().expect("one record, one result") {
             PutResult::Stored(stored) => Ok((stored, encryption)),
-            PutResult::Throttled { shard } => {
-                Err(Error::Throttled { stream: stream.clone(), shard })
-            }
+            PutResult::Throttled { shard } => Err(Error::Throttled { stream, shard }),
             PutResult::Failed { reason } => Err(Error::Unavailable { reason }),
         }
     }
@@ -73,11 +89,33 @@ impl Streams {
         records: Vec<NewRecord<'_>>,
     ) -> Result<PutOutcome> {
         let found = self.find_serving(stream).await?;
-        check_records(&found, &records)?;
+        let (started, stats) = (Instant::now(), found.stats.clone());
+        let put = self.put_many(found, &records).await;
+        match &put {
+            Ok((outcome, stored)) => {
+                let throttled = throttled(&outcome.results, outcome.failed_count);
+                let failed = outcome.failed_count as u64 - throttled;
+                stats.put_records.done(started, (stored.records > 0).then_some(stored.bytes));
+                stats.put_records_total.observe(records.len() as u64);
+                stats.put_records_successful.observe(stored.records);
+                stats.put_records_failed.observe(failed);
+                stats.put_records_throttled.observe(throttled);
+            }
+            Err(_) => stats.put_records.done(started, None),
+        }
+        put.map(|(outcome, _)| outcome)
+    }
+
+    async fn put_many(
+        &self,
+        found: std::sync::Arc<Snapshot>,
+        records: &[NewRecord<'_>],
+    ) -> Result<(PutOutcome, StoredCount)> {
+        check_records(&found, records)?;
         let encryption = found.row.encryption.clone();
-        let results = self.store(found, &records).await?;
-        let failed = results.iter().filter(|r| !matches!(r, PutResult::Stored(_))).count();
-        Ok(PutOutcome { results, failed_count: failed, encryption })
+        let (results, stored) = self.store(found, records).await?;
+        let failed_count = results.len() - stored.records as usize;
+        Ok((PutOutcome { results, failed_count, encryption }, stored))
     }
 
     /// All checks of [`Streams::put_record`], and nothing stored.
@@ -116,19 +154,20 @@ impl Streams {
             return Err(Error::OrderingWithAuto { stream });
         }
         match SequenceNumber::parse(number) {
-            Ok(n) if n.parts().origin.created_secs <= self.now().as_secs() + 1 => Ok(()),
+            Ok(n) if n.parts().origin.created_secs <= newest_second(found, self.now()) => Ok(()),
             // Other layouts' numbers order nothing here, and are no fault of the caller's.
             Err(SequenceNumberError::OldLayout | SequenceNumberError::Foreign) => Ok(()),
             _ => Err(Error::OrderingNumber { stream, number: number.into() }),
         }
     }
 
-    /// Stores checked records; results in their order.
+    /// Stores checked records; results in their order, and what was stored.
     async fn store(
         &self,
         found: std::sync::Arc<Snapshot>,
         records: &[NewRecord<'_>],
-    ) -> Result<Vec<PutResult>> {
+    ) -> Result<(Vec<PutResult>, StoredCount)> {
+        found.hot.sample(records, found.row.distribution);
         let mut found = found;
         let mut stored = StoredCount::default();
         let mut results: Vec<Option<PutResult>> = vec![None; records.len()];
@@ -151,21 +190,22 @@ impl Streams {
         let results: Vec<PutResult> =
             results.into_iter().map(|r| r.expect("every record has its result")).collect();
         count(&found, &results, &stored);
-        Ok(results)
+        Ok((results, stored))
     }
 
     /// The stream after its shards changed; waits a while for that.
     async fn rerouted(&self, found: &Snapshot) -> Result<std::sync::Arc<Snapshot>> {
         let stream = &found.stream;
         let missing = || Error::StreamNotFound { stream: stream.clone() };
-        let fresh = self.inner.cache.fetch(stream).await?.ok_or_else(missing)?;
-        if fresh.row.family != found.row.family || fresh.row.status_at(self.now()).is_none() {
-            return Err(missing());
-        }
+        let mut fresh = self.inner.cache.fetch(stream).await?.ok_or_else(missing)?;
         if fresh.revision == found.revision {
-            self.inner.cache.changed_after(found.revision, REROUTE_WAIT).await;
+            self.inner.cache.newer_than(stream, found.revision, REROUTE_WAIT).await;
+            fresh = self.inner.cache.fetch(stream).await?.ok_or_else(missing)?;
         }
-        self.inner.cache.fetch(stream).await?.ok_or_else(missing)
+        match fresh.row.family == found.row.family && fresh.row.status_at(self.now()).is_some() {
+            true => Ok(fresh),
+            false => Err(missing()),
+        }
     }
 
     /// Groups the `waiting` records by shard.
@@ -189,13 +229,11 @@ impl Streams {
                 Some(key) => found.route.find(*key),
                 None => found.route.find(spread(scatter.wrapping_add(at.into()))),
             };
-            let shard = found.open_shard(open).id;
-            match self.inner.throttle.admit_write(found, shard, weight(record), now) {
-                Admission::Admitted => plan.add(found, open, at, record, now),
-                Admission::Exceeded => {
-                    results[at as usize] = Some(PutResult::Throttled { shard });
-                }
-            }
+            plan.add(found, open, at, record, now);
+        }
+        let quotas = self.inner.throttle.quotas(&found.stream);
+        if quotas.mode != QuotaMode::Off {
+            plan.hold_to(quotas, found, now, results);
         }
         Ok(plan)
     }
@@ -298,20 +336,71 @@ impl Plan {
             }
             let log = found.log_of(found.open_shard(open).id);
             let entries = Vec::with_capacity(self.share);
-            self.batches.push((log, Batch { at: now, entries }));
+            // A closing instant may lie a little after the clock: a child's records are not before it.
+            let at = now.max(found.open_shard(open).opened_at);
+            self.batches.push((log, Batch { at, entries }));
             self.members.push(Members { open, records: Vec::with_capacity(self.share) });
             batch
         });
-        self.batches[batch].1.entries.push(entry(record));
+        self.batches[batch].1.entries.push(entry(record, &found.row.encryption));
         self.members[batch].records.push(at);
+    }
+
+    /// Asks the shards' budgets, and takes out what they refuse. Nothing can be added afterwards.
+    fn hold_to(
+        &mut self,
+        quotas: &Quotas,
+        found: &Snapshot,
+        now: Timestamp,
+        results: &mut [Option<PutResult>],
+    ) {
+        let mut exceeded = 0;
+        for ((_, batch), members) in self.batches.iter_mut().zip(&mut self.members) {
+            let state = found.open_state(members.open);
+            let weights = batch.entries.iter().map(|e| e.key.len() + e.value.len());
+            let beyond = state.budget.admit_writes(quotas, weights, now);
+            if beyond.is_empty() {
+                continue;
+            }
+            state.stats.write_exceeded.fetch_add(beyond.len() as u64, Ordering::Relaxed);
+            exceeded += beyond.len() as u64;
+            if quotas.mode == QuotaMode::Enforced {
+                let shard = found.open_shard(members.open).id;
+                for at in &beyond {
+                    let record = members.records[*at] as usize;
+                    results[record] = Some(PutResult::Throttled { shard });
+                }
+                remove_places(&mut batch.entries, &beyond);
+                remove_places(&mut members.records, &beyond);
+            }
+        }
+        found.stats.write_exceeded.observe(exceeded);
+        if exceeded > 0 {
+            self.batches.retain(|(_, batch)| !batch.entries.is_empty());
+            self.members.retain(|members| !members.records.is_empty());
+        }
     }
 }
 
-fn entry(record: &NewRecord<'_>) -> NewEntry {
-    let attributes = match record.partition_key {
+/// Takes out the items at `places`, which rise.
+fn remove_places<T>(items: &mut Vec<T>, places: &[usize]) {
+    let mut places = places.iter().copied().peekable();
+    let mut at = 0;
+    items.retain(|_| {
+        let gone = places.next_if_eq(&at).is_some();
+        at += 1;
+        !gone
+    });
+}
+
+fn entry(record: &NewRecord<'_>, encryption: &Encryption) -> NewEntry {
+    let mut attributes = match record.partition_key {
         Some(_) => HAS_PARTITION_KEY,
         None => 0,
     };
+    if *encryption != Encryption::None {
+        attributes |= ENCRYPTED;
+    }
     let key = record.partition_key.clone().unwrap_or_default();
     NewEntry { attributes, key, value: record.data.clone() }
 }
@@ -334,10 +423,18 @@ fn give_numbers(
 
 fn count(found: &Snapshot, results: &[PutResult], stored: &StoredCount) {
     found.stats.stored(stored.records, stored.bytes);
-    if stored.records as usize != results.len() {
-        let throttled =
-            results.iter().filter(|r| matches!(r, PutResult::Throttled { .. })).count() as u64;
-        found.stats.not_stored(results.len() as u64 - stored.records - throttled, throttled);
+    let left = results.len() - stored.records as usize;
+    if left > 0 {
+        let throttled = throttled(results, left);
+        found.stats.not_stored(left as u64 - throttled, throttled);
+    }
+}
+
+/// How many records were throttled, of so many that were not stored.
+fn throttled(results: &[PutResult], not_stored: usize) -> u64 {
+    match not_stored {
+        0 => 0,
+        _ => results.iter().filter(|r| matches!(r, PutResult::Throttled { .. })).count() as u64,
     }
 }
 
@@ -378,6 +475,13 @@ fn explicit_key(found: &Snapshot, record: &NewRecord<'_>) -> Result<Option<HashK
         }
         _ => Ok(None),
     }
+}
+
+/// The latest second in which a shard of the stream can have been made. Shards that are split faster
+/// than seconds pass are ahead of the clock.
+fn newest_second(found: &Snapshot, now: Timestamp) -> u64 {
+    let newest = found.row.shards.all().iter().map(|s| s.created_secs).max().unwrap_or(0);
+    newest.max(now.as_secs() + 1)
 }
 
 /// What a record counts: data and partition key, in bytes.

@@ -116,9 +116,8 @@ impl DataStreams {
         }
         let page = self.engine.get_records(request).await.map_err(refused)?;
         tracing::Span::current().record("stream", tracing::field::display(&page.stream));
-        let mut texts = BytesMut::with_capacity(page.records.len() * SequenceNumber::DIGITS);
         Ok(api::GetRecordsOutput {
-            records: page.records.into_iter().map(|r| record(r, &mut texts)).collect(),
+            records: records(page.records.into_iter()),
             next_shard_iterator: page.next_iterator,
             millis_behind_latest: Some(
                 i64::try_from(page.millis_behind_latest).unwrap_or(i64::MAX),
@@ -168,6 +167,12 @@ fn text(texts: &mut BytesMut, ascii: &[u8]) -> Text {
     Text::try_from(texts.split().freeze()).expect("ASCII")
 }
 
+/// Records in the order given; one piece of memory holds all their numbers.
+pub(super) fn records(from: impl ExactSizeIterator<Item = engine::Record>) -> Vec<api::Record> {
+    let mut texts = BytesMut::with_capacity(from.len() * SequenceNumber::DIGITS);
+    from.map(|one| record(one, &mut texts)).collect()
+}
+
 fn record(record: engine::Record, texts: &mut BytesMut) -> api::Record {
     api::Record {
         sequence_number: text(texts, &record.sequence_number.digits()),
@@ -179,7 +184,7 @@ fn record(record: engine::Record, texts: &mut BytesMut) -> api::Record {
 }
 
 /// Left out where a shard goes on: clients take an empty list for a shard's end.
-fn child_shards(children: Vec<engine::ChildShard>) -> Option<Vec<api::ChildShard>> {
+pub(super) fn child_shards(children: Vec<engine::ChildShard>) -> Option<Vec<api::ChildShard>> {
     let children: Vec<_> = children
         .into_iter()
         .map(|child| api::ChildShard {
@@ -191,7 +196,7 @@ fn child_shards(children: Vec<engine::ChildShard>) -> Option<Vec<api::ChildShard
     Some(children).filter(|c| !c.is_empty())
 }
 
-fn iterator_type(kind: &api::ShardIteratorType) -> engine::IteratorType {
+pub(super) fn iterator_type(kind: &api::ShardIteratorType) -> engine::IteratorType {
     use api::ShardIteratorType as Type;
     match kind {
         Type::AtSequenceNumber => engine::IteratorType::AtSequenceNumber,

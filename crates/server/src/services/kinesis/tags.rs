@@ -1,9 +1,11 @@
 //! Tags of streams, by stream and by ARN: one set, two faces.
 
 use millstream_api::kinesis as api;
+use millstream_base::ResourceArn;
 use millstream_streams as engine;
 use millstream_wire::ServiceError;
 
+use super::consumers::consumer_of;
 use super::errors::{During, of_engine};
 use super::{Call, DataStreams, shapes, target};
 
@@ -46,8 +48,11 @@ impl DataStreams {
         _: &Call,
         input: api::TagResourceInput,
     ) -> Result<(), ServiceError> {
-        let stream = target::resource(&input.resource_arn)?;
-        self.engine.add_tags(&stream, &input.tags).await.map_err(adding)
+        match target::resource(&input.resource_arn)? {
+            ResourceArn::Stream(stream) => self.engine.add_tags(&stream, &input.tags).await,
+            consumer => self.engine.add_consumer_tags(&consumer_of(consumer), &input.tags).await,
+        }
+        .map_err(adding)
     }
 
     pub(super) async fn untag_resource(
@@ -55,8 +60,12 @@ impl DataStreams {
         _: &Call,
         input: api::UntagResourceInput,
     ) -> Result<(), ServiceError> {
-        let stream = target::resource(&input.resource_arn)?;
-        self.engine.remove_tags(&stream, &input.tag_keys).await.map_err(removing)
+        let keys = &input.tag_keys;
+        match target::resource(&input.resource_arn)? {
+            ResourceArn::Stream(stream) => self.engine.remove_tags(&stream, keys).await,
+            consumer => self.engine.remove_consumer_tags(&consumer_of(consumer), keys).await,
+        }
+        .map_err(removing)
     }
 
     pub(super) async fn list_tags_for_resource(
@@ -64,9 +73,13 @@ impl DataStreams {
         _: &Call,
         input: api::ListTagsForResourceInput,
     ) -> Result<api::ListTagsForResourceOutput, ServiceError> {
-        let stream = target::resource(&input.resource_arn)?;
-        let page = self.engine.list_tags(&stream, None, None).await.map_err(adding)?;
-        Ok(api::ListTagsForResourceOutput { tags: Some(tags(page.tags)) })
+        let listed = match target::resource(&input.resource_arn)? {
+            ResourceArn::Stream(stream) => {
+                self.engine.list_tags(&stream, None, None).await.map(|page| page.tags)
+            }
+            consumer => self.engine.list_consumer_tags(&consumer_of(consumer)).await,
+        };
+        Ok(api::ListTagsForResourceOutput { tags: Some(tags(listed.map_err(adding)?)) })
     }
 }
 
