@@ -36,9 +36,6 @@ mod read;
 mod start;
 mod upkeep;
 
-#[cfg(test)]
-mod tests;
-
 pub use aggregate::{Bucket, buckets};
 pub use engine::{Datum, Figures, Monitoring};
 pub use error::{Error, Result};

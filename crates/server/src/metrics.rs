@@ -6,7 +6,9 @@
 //! together as `_other` beyond.
 
 mod histogram;
+mod monitoring;
 mod process;
+mod shards;
 mod store;
 mod streams;
 
@@ -23,6 +25,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 pub use histogram::LatencyHistogram;
+pub use monitoring::MonitoringFigures;
 use process::Process;
 pub use store::LogFigures;
 pub use streams::{STREAMS_MAX, StreamFigures};

@@ -17,7 +17,7 @@ use millstream_log::EmbeddedLog;
 use millstream_meta::RedbMeta;
 use millstream_server::auth::Caller;
 use millstream_server::ids::RequestIds;
-use millstream_server::services::kinesis::{Call, DataStreams};
+use millstream_server::services::{Call, kinesis::DataStreams};
 use millstream_streams::Streams;
 
 use crate::lives::{self, OpenError, System};
