@@ -114,16 +114,6 @@ pub const SHARD_WRITE_RECORDS_PER_SECOND: u32 = 1000;
 pub const SHARD_WRITE_BYTES_PER_SECOND: u32 = 1 << 20;
 pub const SHARD_READ_BYTES_PER_SECOND: u32 = 2 << 20;
 pub const SHARD_READ_CALLS_PER_SECOND: u32 = 5;
-
-// Subscriptions of fan-out consumers.
-
-/// How long a subscription lasts. Source: model, SubscribeToShard.
-pub const SUBSCRIPTION_LIFE: Duration = Duration::from_secs(300);
-/// How long after a subscription began the same consumer can't subscribe to the same shard again;
-/// after that a new one takes over. Source: model, SubscribeToShard.
-pub const SUBSCRIPTION_TAKEOVER_AFTER: Duration = Duration::from_secs(5);
-/// How often a subscription without records tells where it is. Source: recorded by others.
-pub const SUBSCRIPTION_IDLE_INTERVAL: Duration = Duration::from_secs(5);
 /// GetShardIterator calls, per open shard. Source: model, GetShardIterator.
 pub const SHARD_ITERATORS_PER_SECOND: u32 = 5;
 /// What a shard gives each fan-out consumer. Source: model, SubscribeToShard.
@@ -137,6 +127,16 @@ pub const LARGE_RECORDS_BURST_BYTES: u32 = RECORD_KIB_MAX * 1024;
 /// How that budget refills. Ours: as fast as the shard writes otherwise.
 pub const LARGE_RECORDS_BYTES_PER_SECOND: u32 = SHARD_WRITE_BYTES_PER_SECOND;
 
+// Subscriptions of fan-out consumers.
+
+/// How long a subscription lasts. Source: model, SubscribeToShard.
+pub const SUBSCRIPTION_LIFE: Duration = Duration::from_secs(300);
+/// How long after a subscription began the same consumer can't subscribe to the same shard again;
+/// after that a new one takes over. Source: model, SubscribeToShard.
+pub const SUBSCRIPTION_TAKEOVER_AFTER: Duration = Duration::from_secs(5);
+/// How often a subscription without records tells where it is. Source: recorded by others.
+pub const SUBSCRIPTION_IDLE_INTERVAL: Duration = Duration::from_secs(5);
+
 // Settings that may change only so often.
 
 /// StartStreamEncryption and StopStreamEncryption of a stream within 24 hours. Source: model.
@@ -144,6 +144,7 @@ pub const ENCRYPTION_CHANGES_PER_DAY_MAX: usize = 25;
 /// Most bytes of a resource policy. Ours: the API's text names no bound; 20 KiB is what AWS's
 /// other services with resource policies take.
 pub const POLICY_BYTES_MAX: usize = 20 << 10;
+
 // Metrics (CloudWatch).
 
 /// How long one-minute points are kept. Source: CloudWatch user guide, "Metrics retention".

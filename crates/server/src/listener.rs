@@ -7,6 +7,7 @@
 //!
 //! A TLS acceptor belongs between [`accept`] and [`Connection::serve`], which takes any byte stream.
 
+mod patience;
 mod stream;
 
 use std::io;
@@ -23,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::config::Limits;
 use crate::pipeline::Pipeline;
+use patience::Patience;
 use stream::ClientStream;
 
 /// Bytes of request bodies a client may send ahead on one HTTP/2 stream.
@@ -123,11 +125,13 @@ impl Connections {
         env.spawn("connection", async move {
             let _permit = permit;
             let mut phase = self.phase.clone();
-            let connection = Connection { shared: &self };
+            let patience = Patience::new(self.env.clone(), &self.limits);
+            let connection = Connection { shared: &self, patience: patience.clone() };
             tokio::select! {
                 result = connection.serve(stream) => if let Err(error) = result {
                     tracing::debug!(%error, "a connection ended early");
                 },
+                () = patience.is_over() => {}
                 () = reached(&mut phase, Phase::Closing) => {}
             }
         });
@@ -153,6 +157,7 @@ async fn accept(
 
 struct Connection<'a> {
     shared: &'a Connections,
+    patience: Arc<Patience>,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -160,7 +165,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 impl Connection<'_> {
     async fn serve(&self, stream: TcpStream) -> Result<(), Failure> {
         let limits = &self.shared.limits;
-        let mut stream = ClientStream::new(stream, limits.write_stall_time.0);
+        let mut stream = ClientStream::new(stream, self.patience.clone());
         let first = stream.read_preface();
         match tokio::time::timeout(limits.header_read_time.0, first).await?? {
             stream::Protocol::None => Ok(()),
@@ -172,8 +177,11 @@ impl Connection<'_> {
     async fn http1(&self, stream: ClientStream<TcpStream>) -> Result<(), Failure> {
         let limits = &self.shared.limits;
         let service = service_fn(|request: http::Request<Incoming>| {
-            let pipeline = self.shared.pipeline.clone();
-            async move { Ok::<_, std::convert::Infallible>(pipeline.answer(request).await) }
+            let (pipeline, patience) = (self.shared.pipeline.clone(), self.patience.clone());
+            async move {
+                let answer = pipeline.answer(request).await;
+                Ok::<_, std::convert::Infallible>(answer.map(|body| patience.alone(body)))
+            }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -195,10 +203,13 @@ impl Connection<'_> {
 
     async fn http2(&self, stream: ClientStream<TcpStream>) -> Result<(), Failure> {
         let limits = &self.shared.limits;
-        let pipeline = self.shared.pipeline.clone();
+        let (pipeline, patience) = (self.shared.pipeline.clone(), self.patience.clone());
         let service = service_fn(move |request: http::Request<Incoming>| {
-            let pipeline = pipeline.clone();
-            async move { Ok::<_, std::convert::Infallible>(pipeline.answer(request).await) }
+            let (pipeline, patience) = (pipeline.clone(), patience.clone());
+            async move {
+                let answer = pipeline.answer(request).await;
+                Ok::<_, std::convert::Infallible>(answer.map(|body| patience.watch(body)))
+            }
         });
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

@@ -215,6 +215,11 @@ impl RunningNode {
         self.connections.open()
     }
 
+    /// Subscriptions to shards open now.
+    pub fn subscription_count(&self) -> usize {
+        self.streams.subscription_count()
+    }
+
     fn announce(&self) {
         let endpoint = self.endpoint();
         let recovered = self.recovery();

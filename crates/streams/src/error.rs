@@ -216,8 +216,7 @@ impl Error {
                 ErrorKind::LimitExceeded
             }
             OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
-            ModeSwitches { .. } => ErrorKind::LimitExceeded,
-            EncryptionChanges { .. } => ErrorKind::LimitExceeded,
+            ModeSwitches { .. } | EncryptionChanges { .. } => ErrorKind::LimitExceeded,
             KeyNotFound { .. } | PolicyNotFound { .. } => ErrorKind::NotFound,
             Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,

@@ -1,8 +1,12 @@
 //! The engine's stories, each told against a log store in memory and a clock that is moved by hand.
 
+mod consumers;
+mod fan_out;
+mod encryption;
 mod listing;
 mod memory_log;
 mod modes;
+mod policies;
 mod quotas;
 mod reading;
 mod resharding;

@@ -26,8 +26,17 @@ impl Collector for StreamFigures {
         let mut page = Page(&mut out);
         encode(self.0.counts(), &mut page)?;
         shards::encode(&self.0.shard_counts(shards::SHARDS_MAX), &mut page)?;
-        shards::encode_consumers(&self.0.consumer_counts(shards::CONSUMERS_MAX), &mut page)
+        shards::encode_consumers(&self.0.consumer_counts(shards::CONSUMERS_MAX), &mut page)?;
+        encode_calls(&self.0.calls_exceeded(), &mut page)
     }
+}
+
+fn encode_calls(exceeded: &[(&'static str, u64)], page: &mut Page<'_, '_>) -> fmt::Result {
+    page.counters(
+        "kinesis_CallRateExceeded",
+        "Calls beyond the rate of their operation, refused or (with quotas.mode = measured) not",
+        |m| exceeded.iter().try_for_each(|(name, n)| count(m, &[("operation", *name)], *n)),
+    )
 }
 
 type Figure = fn(&StreamCounts) -> u64;
