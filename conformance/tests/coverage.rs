@@ -20,7 +20,7 @@ const ELSEWHERE: [(u16, &str); 7] = [
 ];
 
 /// Operations that answer something else than `UnknownOperationException`.
-const OPERATIONS: [&str; 39] = [
+const OPERATIONS: [&str; 40] = [
     "AddTagsToStream",
     "CreateStream",
     "DecreaseStreamRetentionPeriod",
@@ -60,6 +60,7 @@ const OPERATIONS: [&str; 39] = [
     "UpdateShardCount",
     "UpdateStreamMode",
     "UpdateStreamRecordDistributionStrategy",
+    "UpdateStreamWarmThroughput",
 ];
 
 fn cases() -> Vec<Case> {

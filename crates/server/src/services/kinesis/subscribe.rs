@@ -66,7 +66,7 @@ fn frame(event: &Arc<SubscriptionEvent>, codec: Codec) -> Bytes {
 
 fn shape(event: &SubscriptionEvent) -> api::SubscribeToShardEvent {
     api::SubscribeToShardEvent {
-        records: event.records.iter().cloned().map(records::record).collect(),
+        records: records::records(event.records.iter().cloned()),
         continuation_sequence_number: event.continuation.map(|n| n.to_string()),
         millis_behind_latest: i64::try_from(event.millis_behind_latest).unwrap_or(i64::MAX),
         child_shards: records::child_shards(event.child_shards.clone()),
