@@ -15,8 +15,8 @@ use crate::block::BlockWriter;
 use crate::catalogue::{CATALOGUE, Definition, JOURNAL, SeriesId};
 use crate::engine::{Inner, State};
 use crate::error::Result;
+use crate::layout::{At, NodeRow};
 use crate::points::Points;
-use crate::start::{At, NodeRow};
 
 /// Bytes of one batch, about: far below what log stores take.
 const BATCH_BYTES: usize = 32 << 10;

@@ -12,9 +12,9 @@ use crate::block::BlockReader;
 use crate::catalogue::SeriesId;
 use crate::engine::{Inner, Monitoring, State};
 use crate::error::Result;
+use crate::layout::{At, read_log};
 use crate::metric::{Metric, Unit};
 use crate::point::{Minute, Point};
-use crate::start::{At, read_log};
 
 /// The points of a metric in one unit, by minute.
 #[derive(Clone, Debug, PartialEq)]

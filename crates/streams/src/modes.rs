@@ -34,7 +34,7 @@ impl Streams {
         }
         if found.row.mode != mode {
             check_leaving(&found.row)?;
-            self.check_mode_quota(&found, mode)?;
+            self.check_account_room(&found, mode)?;
         }
         let grows = self
             .change_active(stream, |row, now| {
@@ -129,7 +129,7 @@ impl Streams {
     }
 
     /// Whether the account has room for the stream in `mode`.
-    fn check_mode_quota(&self, found: &Snapshot, mode: StreamMode) -> Result<()> {
+    fn check_account_room(&self, found: &Snapshot, mode: StreamMode) -> Result<()> {
         let scope = found.stream.scope();
         let usage = self.usage(scope);
         match mode {

@@ -323,7 +323,7 @@ impl StreamClient {
             records.push(api::PutRecordsRequestEntry {
                 data: one.data,
                 explicit_hash_key: one.explicit_hash_key,
-                partition_key: one.partition_key,
+                partition_key: one.partition_key.map(Into::into),
             });
         }
         let input = api::PutRecordsInput {
