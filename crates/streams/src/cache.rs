@@ -150,6 +150,11 @@ impl Cache {
         }
     }
 
+    /// News of any stream.
+    pub(crate) fn news(&self) -> watch::Receiver<Revision> {
+        self.seen.subscribe()
+    }
+
     /// Waits until anything changes after `revision`, at most `wait`.
     pub(crate) async fn changed_after(&self, revision: Revision, wait: Duration) {
         let mut seen = self.seen.subscribe();

@@ -100,7 +100,7 @@ impl Streams {
     ///
     /// # Errors
     /// [`Error::StreamNotFound`]; [`Error::StreamNotActive`] if it is DELETING already;
-    /// [`Error::StreamsChanging`].
+    /// [`Error::StreamHasQueues`]; [`Error::StreamsChanging`].
     pub async fn delete_stream(
         &self,
         stream: &StreamArn,
@@ -113,6 +113,10 @@ impl Streams {
             .change(stream, |row, status, now| {
                 if status == StreamStatus::Deleting {
                     return Err(Error::StreamNotActive { stream: stream.clone(), status });
+                }
+                if !row.queues.is_empty() {
+                    let (stream, count) = (stream.clone(), row.queues.len());
+                    return Err(Error::StreamHasQueues { stream, count });
                 }
                 if !duration.is_zero() {
                     self.check_changing(stream.scope())?;
@@ -243,11 +247,12 @@ impl Streams {
             shards: ShardMap::new(shard_count, created),
             doomed: Vec::new(),
             changes: Changes::default(),
+            queues: Vec::new(),
         }
     }
 
     /// A number that no stream had before.
-    async fn next_family(&self) -> Result<u32> {
+    pub(crate) async fn next_family(&self) -> Result<u32> {
         let key = Key::new("counter/log-family");
         loop {
             let row = self.inner.meta.get(&key).await?;

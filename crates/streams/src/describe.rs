@@ -57,6 +57,7 @@ impl Streams {
             shard_metrics: row.shard_metrics.clone(),
             open_shard_count: open,
             consumer_count: 0, // no operation registers consumers yet
+            queue_count: row.queues.len() as u32,
             max_record_kib: row.max_record_kib,
             distribution: row.distribution,
             warm_throughput: row.warm_throughput,

@@ -13,6 +13,7 @@ use crate::cache::{Cache, Snapshot};
 use crate::error::{Error, Result};
 use crate::model::StreamStatus;
 use crate::options::Options;
+use crate::queue::registry::Queues;
 use crate::stats::StreamCounts;
 use crate::stream_row::{StreamRow, key_of};
 use crate::throttle::Throttle;
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) cache: Arc<Cache>,
     pub(crate) token_key: TokenKey,
     pub(crate) throttle: Throttle,
+    pub(crate) queues: Queues,
     /// Ends the background work when it says `true`.
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) tasks: Mutex<Vec<Task>>,
@@ -50,6 +52,7 @@ impl Streams {
         for task in tasks {
             task.join().await;
         }
+        self.inner.queues.shutdown().await;
     }
 
     /// What every stream did since the process started.

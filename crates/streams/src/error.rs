@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use millstream_base::{
-    AccountId, Retention, RetentionError, Scope, ShardId, StreamArn, TagError, Timestamp,
+    AccountId, QueueArn, Retention, RetentionError, Scope, ShardId, StreamArn, StreamName,
+    TagError, Timestamp,
 };
 use millstream_log::{AppendError, LogError, ReadError};
 use millstream_meta::MetaError;
 
 use crate::model::{IteratorType, StreamStatus};
+use crate::queue_model::QueueStatus;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -88,6 +90,26 @@ pub enum Error {
     // Consumers and subscriptions.
 
     // Queues.
+    #[error("queue {queue} does not exist")]
+    QueueNotFound { queue: QueueArn },
+    #[error("a queue {name} exists in {scope} already")]
+    QueueExists { scope: Scope, name: StreamName },
+    #[error("queue {queue} is {status}, not ACTIVE")]
+    QueueNotActive { queue: QueueArn, status: QueueStatus },
+    #[error("queue {queue} is asked for more at once than it can do")]
+    QueueThrottled { queue: QueueArn },
+    #[error("stream {stream} has {limit} consumers and queues already")]
+    QueuesPerStream { stream: StreamArn, limit: u32 },
+    #[error("account {account} has {limit} queues CREATING or DELETING already")]
+    QueuesChanging { account: AccountId, limit: u32 },
+    #[error("stream {stream} is provisioned, and queues need an on-demand stream")]
+    QueueNeedsOnDemand { stream: StreamArn },
+    #[error("stream {stream} has {count} queues")]
+    StreamHasQueues { stream: StreamArn, count: usize },
+    #[error("a filter of {count} streams is longer than {max}")]
+    QueueFilterTooLong { count: usize, max: usize },
+    #[error("tags of {queue}: {error}")]
+    QueueTags { queue: QueueArn, error: TagError },
 
     // Encryption, policies, monitoring.
 
@@ -160,7 +182,15 @@ impl Error {
                 ErrorKind::LimitExceeded
             }
             OnDemandStreams { .. } => ErrorKind::LimitExceeded,
-            Throttled { .. } => ErrorKind::Throttled,
+            QueueNotFound { .. } => ErrorKind::NotFound,
+            QueueExists { .. } | QueueNotActive { .. } | StreamHasQueues { .. } => {
+                ErrorKind::Conflict
+            }
+            QueuesPerStream { .. } | QueuesChanging { .. } => ErrorKind::LimitExceeded,
+            QueueNeedsOnDemand { .. } | QueueFilterTooLong { .. } | QueueTags { .. } => {
+                ErrorKind::Invalid
+            }
+            Throttled { .. } | QueueThrottled { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,
             Unavailable { .. } => ErrorKind::Unavailable,
             SequenceNumberOldLayout { .. } | Corrupt { .. } => ErrorKind::Internal,

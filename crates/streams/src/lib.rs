@@ -10,6 +10,7 @@
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
 //! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
+//! | `queues`, `queue` | the operations on queues, and what serves one |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
 //! Invariant: knows no HTTP, no AWS shapes and no wire format.
@@ -28,6 +29,9 @@ mod list_shards;
 pub mod model;
 mod options;
 mod put;
+mod queue;
+mod queue_model;
+mod queues;
 mod reader;
 mod route;
 mod settings;
@@ -49,6 +53,7 @@ mod tests;
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
 pub use model::*;
+pub use queue_model::*;
 pub use options::{Options, StateDurations};
 pub use reader::{ReaderPage, ShardReader};
 pub use stats::{Sample, StreamCounts};

@@ -8,6 +8,11 @@ use millstream_base::limits;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub state_durations: StateDurations,
+    /// How long queues stay in the states between.
+    pub queue_state_durations: StateDurations,
+    /// This engine's name among all on the same stores, its own and the same after a restart: it
+    /// takes up at once what it served before.
+    pub node: String,
     /// Open shards of provisioned streams per account and region.
     pub shards_per_account_max: u32,
     /// On-demand streams per account and region.
@@ -36,6 +41,8 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             state_durations: StateDurations::default(),
+            queue_state_durations: StateDurations::default(),
+            node: "local".to_owned(),
             shards_per_account_max: limits::SHARDS_PER_ACCOUNT_DEFAULT,
             on_demand_streams_max: limits::ON_DEMAND_STREAMS_DEFAULT,
             iterator_life: limits::ITERATOR_LIFE,

@@ -12,6 +12,7 @@ use crate::cache::Cache;
 use crate::engine::{Inner, Streams};
 use crate::error::Result;
 use crate::options::Options;
+use crate::queue::registry::Queues;
 use crate::throttle::Throttle;
 use crate::{sweep, token, trim};
 
@@ -32,6 +33,15 @@ impl Streams {
         let (stop, stopped) = watch::channel(false);
         let follow = cache.clone().follow(env.clone(), changes, stopped.clone());
         let follow = env.spawn("streams-follow", follow);
+        let (queues, follow_queues) = Queues::load(
+            env.clone(),
+            log.clone(),
+            meta.clone(),
+            cache.clone(),
+            options.node.clone(),
+            stopped.clone(),
+        )
+        .await?;
         let inner = Inner {
             env: env.clone(),
             log,
@@ -40,8 +50,9 @@ impl Streams {
             cache,
             token_key,
             throttle: Throttle::default(),
+            queues,
             stop,
-            tasks: Mutex::new(vec![follow]),
+            tasks: Mutex::new(vec![follow, follow_queues]),
         };
         let streams = Streams { inner: Arc::new(inner) };
         let weak = Arc::downgrade(&streams.inner);

@@ -2,6 +2,7 @@
 
 mod listing;
 mod memory_log;
+mod queues;
 mod reading;
 mod streams;
 mod tokens;

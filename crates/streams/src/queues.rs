@@ -1,0 +1,8 @@
+//! The operations on queues.
+
+mod control;
+mod life;
+mod list;
+mod receipt;
+mod records;
+mod tags;
