@@ -35,28 +35,40 @@ const ELSEWHERE: [(u16, &str); 22] = [
 ];
 
 /// Operations that answer something else than `UnknownOperationException`.
-const OPERATIONS: [&str; 21] = [
+const OPERATIONS: [&str; 33] = [
+    "AcknowledgeDeadLetterQueueRecords",
+    "AcknowledgeQueueRecords",
     "AddTagsToStream",
+    "CreateQueue",
     "CreateStream",
     "DecreaseStreamRetentionPeriod",
+    "DeleteQueue",
     "DeleteStream",
     "DescribeAccountSettings",
     "DescribeLimits",
+    "DescribeQueue",
     "DescribeStream",
     "DescribeStreamSummary",
     "GetRecords",
     "GetShardIterator",
     "IncreaseStreamRetentionPeriod",
+    "ListQueues",
     "ListShards",
     "ListStreams",
     "ListTagsForResource",
     "ListTagsForStream",
     "PutRecord",
     "PutRecords",
+    "ReceiveDeadLetterQueueRecords",
+    "ReceiveQueueRecords",
     "RemoveTagsFromStream",
+    "RestoreDeadLetterQueueRecords",
     "TagResource",
     "UntagResource",
+    "UpdateDeadLetterQueueRecordsVisibility",
     "UpdateMaxRecordSize",
+    "UpdateQueue",
+    "UpdateQueueRecordsVisibility",
 ];
 
 fn cases() -> Vec<Case> {

@@ -76,10 +76,8 @@ impl QueueArn {
     /// region's.
     pub fn parse(text: &str) -> Result<Self, ArnError> {
         let arn = Arn::parse(text)?;
-        let other = || ArnError::OtherKind {
-            text: text.chars().take(256).collect(),
-            wanted: "queue",
-        };
+        let other =
+            || ArnError::OtherKind { text: text.chars().take(256).collect(), wanted: "queue" };
         let id = arn.resource.strip_prefix("queue/").ok_or_else(other)?;
         if arn.service != "kinesis" {
             return Err(other());

@@ -185,6 +185,12 @@ section! {
         pub updating_time: Span = Span::from_secs(0),
         /// How long a deleted stream stays in DELETING.
         pub deleting_time: Span = Span::from_secs(0),
+        /// How long a new queue stays in CREATING.
+        pub queue_creating_time: Span = Span::from_secs(0),
+        /// How long a changed queue stays in UPDATING.
+        pub queue_updating_time: Span = Span::from_secs(0),
+        /// How long a deleted queue stays in DELETING.
+        pub queue_deleting_time: Span = Span::from_secs(0),
         /// Open shards of provisioned streams per account and region.
         pub shards_per_account_max: u32 =
             millstream_streams::Options::default().shards_per_account_max,
@@ -226,6 +232,11 @@ impl Config {
                 creating: s.creating_time.0,
                 updating: s.updating_time.0,
                 deleting: s.deleting_time.0,
+            },
+            queue_state_durations: millstream_streams::StateDurations {
+                creating: s.queue_creating_time.0,
+                updating: s.queue_updating_time.0,
+                deleting: s.queue_deleting_time.0,
             },
             shards_per_account_max: s.shards_per_account_max,
             on_demand_streams_max: s.on_demand_streams_max,

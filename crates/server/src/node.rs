@@ -211,6 +211,7 @@ impl RunningNode {
     pub async fn shutdown(mut self) -> bool {
         self.pipeline.ready.store(false, Ordering::Relaxed);
         let _ = self.phase.send(Phase::Draining);
+        self.streams.stop_waiting();
         for listener in self.listeners.drain(..) {
             listener.join().await;
         }

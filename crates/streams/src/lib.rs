@@ -53,7 +53,7 @@ mod tests;
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
 pub use model::*;
-pub use queue_model::*;
 pub use options::{Options, StateDurations};
+pub use queue_model::*;
 pub use reader::{ReaderPage, ShardReader};
 pub use stats::{Sample, StreamCounts};

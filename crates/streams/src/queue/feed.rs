@@ -149,10 +149,7 @@ impl Feed {
     }
 
     /// For every shard, the place before which `horizon` has taken everything.
-    pub(super) async fn expired(
-        &mut self,
-        horizon: Timestamp,
-    ) -> Result<Vec<(ShardId, Position)>> {
+    pub(super) async fn expired(&mut self, horizon: Timestamp) -> Result<Vec<(ShardId, Position)>> {
         let mut found = Vec::new();
         for (shard, known) in &self.shards {
             match self.log.find(known.log, horizon).await {

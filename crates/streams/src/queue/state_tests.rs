@@ -15,7 +15,11 @@ const POLICY: DeadLetters = DeadLetters::BuiltIn { max_receive_count: MAX_RECEIV
 /// What a test does to a queue.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Receive { lane: bool, count: usize, secs: u64 },
+    Receive {
+        lane: bool,
+        count: usize,
+        secs: u64,
+    },
     /// With the `n`th of the handles that were ever given.
     Acknowledge(usize),
     Show(usize, u64),

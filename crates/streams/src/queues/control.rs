@@ -195,8 +195,7 @@ impl Streams {
         let (now, limit) = (self.now(), QUEUES_CHANGING_MAX);
         let changing = |q: &&Arc<QueueSnapshot>| {
             let status = q.row.status_at(now);
-            matches!(status, Some(QueueStatus::Creating | QueueStatus::Deleting))
-                && q.row.due > now
+            matches!(status, Some(QueueStatus::Creating | QueueStatus::Deleting)) && q.row.due > now
         };
         let queues = self.directory().after(scope, None);
         match queues.iter().filter(changing).count() < limit as usize {

@@ -50,12 +50,7 @@ impl Streams {
     }
 
     /// What could not be made because its stream is gone or full is given up.
-    async fn sweep_creation(
-        &self,
-        scope: &Scope,
-        name: &StreamName,
-        row: &QueueRow,
-    ) -> Result<()> {
+    async fn sweep_creation(&self, scope: &Scope, name: &StreamName, row: &QueueRow) -> Result<()> {
         match self.finish_queue_creation(scope, name, row).await {
             Err(Error::Unavailable { reason }) => Err(Error::Unavailable { reason }),
             Err(_) => self.abandon_queue(scope, name, row.family).await,

@@ -120,8 +120,7 @@ impl Streams {
         handle: &str,
     ) -> std::result::Result<Receipt, HandleError> {
         let fits = handle.len() <= RECEIPT_HANDLE_CHARS_MAX;
-        let receipt: Option<Receipt> =
-            fits.then(|| self.inner.token_key.open(handle)).flatten();
+        let receipt: Option<Receipt> = fits.then(|| self.inner.token_key.open(handle)).flatten();
         receipt
             .filter(|r| r.family == queue.row.family && r.lane == lane)
             .ok_or(HandleError::Invalid)

@@ -211,10 +211,8 @@ async fn attributes_hold_for_later_receives_only() {
     let (stream, queue) = stream_and_queue(&world).await;
     world.put(&stream, 0, &["a"]).await;
     assert_eq!(world.receive(&queue, NOW).await.len(), 1);
-    let changes = QueueChanges {
-        visibility_timeout_secs: Some(0),
-        dead_letters: Some(DeadLetters::None),
-    };
+    let changes =
+        QueueChanges { visibility_timeout_secs: Some(0), dead_letters: Some(DeadLetters::None) };
     let shown = world.streams.update_queue(&queue, changes).await.unwrap();
     assert_eq!(shown.attributes.visibility_timeout_secs, 0);
     assert_eq!(world.receive(&queue, NOW).await, [], "hidden for the 30 seconds of its receive");
@@ -521,7 +519,10 @@ async fn queues_are_listed_by_name_page_by_page_and_by_stream() {
         page.queues.iter().map(|q| q.name.to_string()).collect()
     };
     let all = world.streams.list_queues(ask(None, vec![], None)).await.unwrap();
-    assert_eq!((names(&all), all.next_token), (["a", "b", "c", "d"].map(String::from).to_vec(), None));
+    assert_eq!(
+        (names(&all), all.next_token),
+        (["a", "b", "c", "d"].map(String::from).to_vec(), None)
+    );
     let filter = vec![(one.clone(), Some(world.now()))];
     let first = world.streams.list_queues(ask(Some(2), filter, None)).await.unwrap();
     assert_eq!(names(&first), ["a", "c"]);
@@ -602,8 +603,7 @@ async fn a_journal_is_shortened_and_still_tells_all() {
     let (stream, queue) = stream_and_queue(&world).await;
     world.put(&stream, 0, &["a", "b"]).await;
     let zero = ReceiveQueueRecords { visibility_timeout_secs: Some(0), limit: 1, ..NOW };
-    let changes =
-        QueueChanges { dead_letters: Some(DeadLetters::None), ..QueueChanges::default() };
+    let changes = QueueChanges { dead_letters: Some(DeadLetters::None), ..QueueChanges::default() };
     world.streams.update_queue(&queue, changes).await.unwrap();
     let first = world.receive(&queue, NOW).await;
     let done = first.iter().find(|r| text(r) == "a").unwrap();

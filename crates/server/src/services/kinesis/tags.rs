@@ -1,6 +1,7 @@
-//! Tags of streams, by stream and by ARN: one set, two faces.
+//! Tags of streams, by stream and by ARN: one set, two faces; and of queues, by ARN.
 
 use millstream_api::kinesis as api;
+use millstream_base::QueueArn;
 use millstream_streams as engine;
 use millstream_wire::ServiceError;
 
@@ -46,6 +47,9 @@ impl DataStreams {
         _: &Call,
         input: api::TagResourceInput,
     ) -> Result<(), ServiceError> {
+        if let Ok(queue) = QueueArn::parse(&input.resource_arn) {
+            return self.engine.add_queue_tags(&queue, &input.tags).await.map_err(adding);
+        }
         let stream = target::resource(&input.resource_arn)?;
         self.engine.add_tags(&stream, &input.tags).await.map_err(adding)
     }
@@ -55,6 +59,10 @@ impl DataStreams {
         _: &Call,
         input: api::UntagResourceInput,
     ) -> Result<(), ServiceError> {
+        if let Ok(queue) = QueueArn::parse(&input.resource_arn) {
+            let removed = self.engine.remove_queue_tags(&queue, &input.tag_keys).await;
+            return removed.map_err(removing);
+        }
         let stream = target::resource(&input.resource_arn)?;
         self.engine.remove_tags(&stream, &input.tag_keys).await.map_err(removing)
     }
@@ -64,6 +72,12 @@ impl DataStreams {
         _: &Call,
         input: api::ListTagsForResourceInput,
     ) -> Result<api::ListTagsForResourceOutput, ServiceError> {
+        if let Ok(queue) = QueueArn::parse(&input.resource_arn) {
+            let found = self.engine.list_queue_tags(&queue).await.map_err(adding)?;
+            return Ok(api::ListTagsForResourceOutput {
+                tags: Some(tags(found.into_iter().collect())),
+            });
+        }
         let stream = target::resource(&input.resource_arn)?;
         let page = self.engine.list_tags(&stream, None, None).await.map_err(adding)?;
         Ok(api::ListTagsForResourceOutput { tags: Some(tags(page.tags)) })
