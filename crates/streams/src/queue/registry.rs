@@ -1,6 +1,6 @@
 //! All queues of this process: their rows, and the owners that serve those that are asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use millstream_env::{Env, Task};
@@ -25,6 +25,20 @@ pub(crate) struct Queues {
     hurry: watch::Sender<bool>,
     /// By the queues' log families.
     owners: Mutex<BTreeMap<u32, Running>>,
+    /// Queues that a call of this process is making, by their log families.
+    making: Mutex<BTreeSet<u32>>,
+}
+
+/// A queue is being made by this process as long as this is there.
+pub(crate) struct Making<'a> {
+    queues: &'a Queues,
+    family: u32,
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.queues.making.lock().remove(&self.family);
+    }
 }
 
 struct Running {
@@ -50,7 +64,18 @@ impl Queues {
         let follow = env.spawn("queues-follow", follow);
         let (hurry, hurried) = watch::channel(false);
         let tools = Tools { env, log, meta, cache, directory, node, hurry: hurried, stop };
-        Ok((Queues { tools, hurry, owners: Mutex::default() }, follow))
+        let (owners, making) = (Mutex::default(), Mutex::default());
+        Ok((Queues { tools, hurry, owners, making }, follow))
+    }
+
+    /// Notes that this process is making a queue: the sweeper keeps off it.
+    pub(crate) fn begin_making(&self, family: u32) -> Making<'_> {
+        self.making.lock().insert(family);
+        Making { queues: self, family }
+    }
+
+    pub(crate) fn is_making(&self, family: u32) -> bool {
+        self.making.lock().contains(&family)
     }
 
     /// From now on no receive waits: the node is about to end.

@@ -43,6 +43,7 @@ impl Streams {
 
         let family = self.next_family().await?;
         let row = self.new_queue(&request, &stream, queue.id.clone(), family);
+        let making = self.inner.queues.begin_making(family);
         let (scope, name) = (&request.scope, &request.name);
         match self.inner.meta.put(key_of(scope, name), row.encode(), Expect::Absent).await {
             Ok(revision) => self.directory().caught_up(revision).await,
@@ -55,6 +56,7 @@ impl Streams {
             let _ = self.abandon_queue(scope, name, family).await;
             return Err(error);
         }
+        drop(making);
         let found = self.find_queue(&queue).await?;
         let mut shown = self.show_queue(&found)?;
         // As on AWS: made, whatever time that takes.
@@ -107,20 +109,21 @@ impl Streams {
     /// [`Error::QueueNotFound`]; [`Error::QueuesChanging`].
     pub async fn delete_queue(&self, queue: &QueueArn) -> Result<()> {
         let duration = self.inner.options.queue_state_durations.deleting;
-        let family = self
+        let (family, made) = self
             .change_queue(queue, |row, status, now| {
                 if status == QueueStatus::Deleting {
-                    return Ok(row.family);
+                    return Ok((row.family, row.made));
                 }
                 if !duration.is_zero() {
                     self.check_queues_changing(&queue.scope)?;
                 }
                 row.status = QueueStatus::Deleting;
                 row.due = if duration.is_zero() { Timestamp::ZERO } else { now.plus(duration) };
-                Ok(row.family)
+                Ok((row.family, row.made))
             })
             .await?;
-        if duration.is_zero() {
+        // A queue that is not made yet may be in the making: the sweeper deletes it, after that.
+        if duration.is_zero() && made {
             self.inner.env.hesitate("queue-marked-deleting").await;
             self.finish_queue_deletion(queue, family).await?;
         }
@@ -187,6 +190,7 @@ impl Streams {
         let Some(found) = self.directory().fetch(scope, name).await? else { return Ok(()) };
         match found.row.status_at(self.now()) {
             Some(_) => Err(taken(request)),
+            None if self.inner.queues.is_making(found.row.family) => Err(taken(request)),
             None => self.finish_queue_deletion(&found.queue, found.row.family).await,
         }
     }

@@ -4,7 +4,10 @@
 //! stays; its journal says where it begins; its row says that it is made. It goes in these: its row
 //! says DELETING; its journal is removed; the stream's row names it no more; its row is removed.
 //! Who finds a step undone (the sweeper, after a crash) does it. So a stream never names a queue
-//! that has no row.
+//! that has no row, and no journal is left without one.
+//!
+//! One at a time makes or unmakes a queue in this process: a call that makes it keeps the sweeper
+//! off, and what is deleted before it was made is left to the sweeper.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +38,9 @@ impl Streams {
         let now = self.now();
         for found in self.directory().all() {
             let (scope, name, row) = (&found.queue.scope, &found.name, &found.row);
+            if self.inner.queues.is_making(row.family) {
+                continue;
+            }
             let work = match row.status {
                 QueueStatus::Deleting if row.due <= now => {
                     self.finish_queue_deletion(&found.queue, row.family).await
@@ -51,6 +57,7 @@ impl Streams {
 
     /// What could not be made because its stream is gone or full is given up.
     async fn sweep_creation(&self, scope: &Scope, name: &StreamName, row: &QueueRow) -> Result<()> {
+        let _making = self.inner.queues.begin_making(row.family);
         match self.finish_queue_creation(scope, name, row).await {
             Err(Error::Unavailable { reason }) => Err(Error::Unavailable { reason }),
             Err(_) => self.abandon_queue(scope, name, row.family).await,
