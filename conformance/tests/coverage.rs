@@ -9,7 +9,7 @@ const TRAPS: u16 = 58;
 
 /// Rows without a case, and where they are looked after instead. Rows of operations that are not
 /// there yet move into the catalogue with them.
-const ELSEWHERE: [(u16, &str); 22] = [
+const ELSEWHERE: [(u16, &str); 21] = [
     (1, "SubscribeToShard"),
     (2, "SubscribeToShard"),
     (3, "shards that close"),
@@ -17,7 +17,6 @@ const ELSEWHERE: [(u16, &str); 22] = [
     (5, "shards that close"),
     (6, "SubscribeToShard"),
     (7, "SubscribeToShard"),
-    (11, "resource policies"),
     (12, "stream consumers"),
     (15, "shards that close"),
     (16, "UpdateShardCount"),
@@ -35,7 +34,7 @@ const ELSEWHERE: [(u16, &str); 22] = [
 ];
 
 /// Operations that answer something else than `UnknownOperationException`.
-const OPERATIONS: [&str; 33] = [
+const OPERATIONS: [&str; 40] = [
     "AcknowledgeDeadLetterQueueRecords",
     "AcknowledgeQueueRecords",
     "AddTagsToStream",
@@ -43,13 +42,17 @@ const OPERATIONS: [&str; 33] = [
     "CreateStream",
     "DecreaseStreamRetentionPeriod",
     "DeleteQueue",
+    "DeleteResourcePolicy",
     "DeleteStream",
     "DescribeAccountSettings",
     "DescribeLimits",
     "DescribeQueue",
     "DescribeStream",
     "DescribeStreamSummary",
+    "DisableEnhancedMonitoring",
+    "EnableEnhancedMonitoring",
     "GetRecords",
+    "GetResourcePolicy",
     "GetShardIterator",
     "IncreaseStreamRetentionPeriod",
     "ListQueues",
@@ -59,10 +62,13 @@ const OPERATIONS: [&str; 33] = [
     "ListTagsForStream",
     "PutRecord",
     "PutRecords",
+    "PutResourcePolicy",
     "ReceiveDeadLetterQueueRecords",
     "ReceiveQueueRecords",
     "RemoveTagsFromStream",
     "RestoreDeadLetterQueueRecords",
+    "StartStreamEncryption",
+    "StopStreamEncryption",
     "TagResource",
     "UntagResource",
     "UpdateDeadLetterQueueRecordsVisibility",

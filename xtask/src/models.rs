@@ -305,7 +305,7 @@ def trim(value):
         return {k: trim(v) for k, v in value.items() if k not in prose or not isinstance(v, str)}
     return [trim(v) for v in value] if isinstance(value, list) else value
 out = {}
-for protocol in ('json', 'json_1_0', 'rest-json', 'smithy-rpc-v2-cbor'):
+for protocol in ('json', 'json_1_0', 'rest-json', 'smithy-rpc-v2-cbor', 'query'):
     for side in ('input', 'output'):
         suites = json.loads(files[f'protocols/{side}/{protocol}.json'])
         out[f'{protocol}-{side}'] = trim(suites)

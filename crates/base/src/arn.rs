@@ -104,6 +104,17 @@ pub enum ResourceArn {
     },
 }
 
+impl fmt::Display for ResourceArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResourceArn::Stream(stream) => stream.fmt(f),
+            ResourceArn::Consumer { stream, consumer, created_secs } => {
+                write!(f, "{stream}/consumer/{consumer}:{created_secs}")
+            }
+        }
+    }
+}
+
 impl ResourceArn {
     pub fn parse(text: &str) -> Result<Self, ArnError> {
         let other = || ArnError::OtherKind {
@@ -171,5 +182,6 @@ mod tests {
         };
         assert_eq!((stream.name().as_str(), consumer.as_str()), ("a", "c"));
         assert_eq!(created_secs, 1_700_000_000);
+        assert_eq!(ResourceArn::parse(text).unwrap().to_string(), text);
     }
 }

@@ -5,6 +5,7 @@
 //! Invariant: no I/O, no async, no clock. Everything here is a value.
 
 pub mod arn;
+pub mod consumer;
 pub mod hash_key;
 pub mod limits;
 pub mod name;
@@ -16,6 +17,7 @@ pub mod tags;
 pub mod timestamp;
 
 pub use arn::{Arn, ArnError, ResourceArn, StreamArn};
+pub use consumer::ConsumerArn;
 pub use hash_key::{HashKey, HashKeyError, HashKeyRange};
 pub use name::{AccountId, NameError, Region, Scope, StreamName};
 pub use queue::{QueueArn, QueueId};

@@ -48,6 +48,8 @@ pub const LIST_SHARDS_PAGE_MAX: usize = 1000;
 pub const DESCRIBE_STREAM_PAGE_MAX: usize = 100;
 /// Streams on one page of ListStreams: default and most. Source: model, ListStreams Limit.
 pub const LIST_STREAMS_PAGE_MAX: usize = 100;
+/// Consumers on one page of ListStreamConsumers: default and most. Source: model, MaxResults.
+pub const LIST_CONSUMERS_PAGE_MAX: usize = 100;
 /// Tags on one page of ListTagsForStream. Source: model, Limit.
 pub const LIST_TAGS_PAGE_MAX: usize = 50;
 
@@ -65,6 +67,8 @@ pub const TAG_VALUE_CHARS_MAX: usize = 256;
 pub const SHARD_COUNT_DEFAULT: u32 = 4;
 /// Most shards of one stream. Source: model, UpdateShardCount.
 pub const SHARDS_PER_STREAM_MAX: u32 = 10_000;
+/// UpdateShardCount calls of a stream in 24 hours. Source: model, UpdateShardCount.
+pub const SHARD_COUNT_UPDATES_PER_DAY_MAX: usize = 10;
 /// Shards of provisioned streams per account and region. Source: guide, "Quotas and limits", the
 /// largest regions.
 pub const SHARDS_PER_ACCOUNT_DEFAULT: u32 = 20_000;
@@ -75,10 +79,33 @@ pub const ON_DEMAND_STREAMS_DEFAULT: u32 = 50;
 pub const STREAMS_CHANGING_MAX: u32 = 5;
 /// Fan-out consumers of a stream. Source: model, RegisterStreamConsumer.
 pub const CONSUMERS_PER_STREAM_MAX: u32 = 20;
+/// The same for an account that has committed itself to a minimum throughput. Source: model,
+/// RegisterStreamConsumer.
+pub const CONSUMERS_PER_STREAM_COMMITTED_MAX: u32 = 50;
+/// Consumers of a stream that can be CREATING at once. Source: model, RegisterStreamConsumer.
+pub const CONSUMERS_CREATING_MAX: u32 = 5;
 /// Channels of an account: two per stream, one of each kind. Source: guide, channels.
 pub const CHANNELS_PER_STREAM_MAX: u32 = 2;
 /// Most MiB/s of warm throughput. Source: model, UpdateStreamWarmThroughput.
 pub const WARM_THROUGHPUT_MIBPS_MAX: u32 = 10_240;
+
+// Capacity modes.
+
+/// Times a stream's mode can be switched in 24 hours. Source: model, UpdateStreamMode.
+pub const MODE_SWITCHES_PER_DAY: usize = 2;
+/// How long an account that commits to a minimum of throughput stays committed at least.
+/// Source: guide, On-demand Advantage.
+pub const COMMITMENT_TIME_MIN: Duration = Duration::from_secs(24 * 3600);
+/// How long an on-demand stream remembers its peak. Source: guide, on-demand mode.
+pub const ON_DEMAND_PEAK_DAYS: u64 = 30;
+/// How many times its remembered peak an on-demand stream takes at once. Source: guide.
+pub const ON_DEMAND_HEADROOM: f64 = 2.0;
+/// The part of a shard's write budget beyond which an on-demand stream splits it. Source: guide,
+/// "more than 500 KB/s".
+pub const ON_DEMAND_SPLIT_ABOVE: f64 = 0.5;
+/// Most MiB/s that an on-demand stream grows to by itself. Source: guide, "200 MB/s" (in the
+/// largest regions 10 GB/s on request).
+pub const ON_DEMAND_WRITE_MIBPS_DEFAULT: u32 = 200;
 
 // Throughput of one shard.
 
@@ -90,12 +117,8 @@ pub const SHARD_READ_CALLS_PER_SECOND: u32 = 5;
 
 // Queues.
 
-/// Queues and fan-out consumers of a stream together. Source: guide, "Quotas and limits for
-/// queues".
-pub const QUEUES_PER_STREAM_MAX: u32 = CONSUMERS_PER_STREAM_MAX;
-/// The same for an account that has committed itself to a minimum throughput. Source: as above.
-pub const QUEUES_PER_STREAM_COMMITTED_MAX: u32 = 50;
-/// Queues of an account and region that can be CREATING or DELETING at once. Source: as above.
+/// Queues of an account and region that can be CREATING or DELETING at once. How many a stream can
+/// have: as many as consumers, counted together. Source: guide, "Quotas and limits for queues".
 pub const QUEUES_CHANGING_MAX: u32 = 5;
 /// Records of a queue that were received and neither acknowledged nor set aside. Source: as above.
 pub const QUEUE_IN_FLIGHT_MAX: usize = 120_000;
@@ -120,3 +143,58 @@ pub const MAX_RECEIVE_COUNT_DEFAULT: u32 = 6;
 pub const MAX_RECEIVE_COUNT_MAX: u32 = 1000;
 /// Most characters of a receipt handle. Source: model, ReceiptHandle.
 pub const RECEIPT_HANDLE_CHARS_MAX: usize = 1024;
+// Subscriptions of fan-out consumers.
+
+/// How long a subscription lasts. Source: model, SubscribeToShard.
+pub const SUBSCRIPTION_LIFE: Duration = Duration::from_secs(300);
+/// How long after a subscription began the same consumer can't subscribe to the same shard again;
+/// after that a new one takes over. Source: model, SubscribeToShard.
+pub const SUBSCRIPTION_TAKEOVER_AFTER: Duration = Duration::from_secs(5);
+/// How often a subscription without records tells where it is. Source: recorded by others.
+pub const SUBSCRIPTION_IDLE_INTERVAL: Duration = Duration::from_secs(5);
+/// GetShardIterator calls, per open shard. Source: model, GetShardIterator.
+pub const SHARD_ITERATORS_PER_SECOND: u32 = 5;
+/// What a shard gives each fan-out consumer. Source: model, SubscribeToShard.
+pub const CONSUMER_READ_BYTES_PER_SECOND: u32 = 2 << 20;
+/// SubscribeToShard calls, per consumer and shard. Source: model, SubscribeToShard.
+pub const SUBSCRIPTIONS_PER_SECOND: u32 = 1;
+/// What a shard keeps ready for records that are larger than its bytes of a second. The guide says
+/// that there is such a budget and that it refills steadily, not how large it is: the largest
+/// record there can be must fit.
+pub const LARGE_RECORDS_BURST_BYTES: u32 = RECORD_KIB_MAX * 1024;
+/// How that budget refills. Ours: as fast as the shard writes otherwise.
+pub const LARGE_RECORDS_BYTES_PER_SECOND: u32 = SHARD_WRITE_BYTES_PER_SECOND;
+
+// Settings that may change only so often.
+
+/// StartStreamEncryption and StopStreamEncryption of a stream within 24 hours. Source: model.
+pub const ENCRYPTION_CHANGES_PER_DAY_MAX: usize = 25;
+/// Most bytes of a resource policy. Ours: the API's text names no bound; 20 KiB is what AWS's
+/// other services with resource policies take.
+pub const POLICY_BYTES_MAX: usize = 20 << 10;
+// Metrics (CloudWatch).
+
+/// How long one-minute points are kept. Source: CloudWatch user guide, "Metrics retention".
+pub const METRIC_RETENTION: Duration = Duration::from_secs(15 * 24 * 3600);
+/// Most metrics (name, dimensions, unit) that a node keeps. Ours: some 1 KiB of memory each.
+pub const METRIC_SERIES_MAX: usize = 50_000;
+/// Most different values of one minute that percentiles are told from. Ours.
+pub const METRIC_VALUES_MAX: usize = 500;
+/// Bounds of a datum's time. Source: API reference of CloudWatch, MetricDatum Timestamp.
+pub const METRIC_PAST_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
+pub const METRIC_FUTURE_MAX: Duration = Duration::from_secs(2 * 3600);
+/// Bounds of one PutMetricData call: body, data, and values of one datum.
+/// Source: API reference of CloudWatch, PutMetricData.
+pub const PUT_METRIC_DATA_BYTES_MAX: usize = 1 << 20;
+pub const PUT_METRIC_DATA_COUNT_MAX: usize = 1000;
+pub const METRIC_DATUM_VALUES_MAX: usize = 150;
+/// Bounds of a datum's value. Source: API reference of CloudWatch, MetricDatum: -2^360 to 2^360.
+pub const METRIC_VALUE_MAX: f64 = 2.348_542_582_773_833_2e108;
+/// Most data points of a GetMetricStatistics answer. Source: API reference of CloudWatch.
+pub const METRIC_STATISTICS_POINTS_MAX: u64 = 1440;
+/// Most queries of a GetMetricData call, and most data points of its answer, which is the default
+/// too. Source: API reference of CloudWatch.
+pub const GET_METRIC_DATA_QUERIES_MAX: usize = 500;
+pub const GET_METRIC_DATA_POINTS_MAX: usize = 100_800;
+/// Metrics in one ListMetrics answer. Source: API reference of CloudWatch.
+pub const LIST_METRICS_MAX: usize = 500;

@@ -228,6 +228,19 @@ impl Client {
         self.exchange(&self.encode::<C>(input)).await.map(drop)
     }
 
+    /// A page of the server by its path and query, which AWS does not have: `/hot?stream=orders`.
+    /// Signed and repeated as calls are.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn get(&self, path: &str) -> Result<Bytes, Error> {
+        let request = http::Request::get(path)
+            .header("user-agent", USER_AGENT)
+            .body(Bytes::new())
+            .map_err(|e| Error::Invalid(format!("{path}: {e}")))?;
+        Ok(self.exchange(&request).await?.into_body())
+    }
+
     /// The request of a call, not yet complete and not signed: see [`Client::prepare`].
     pub fn encode<C: Call>(&self, input: &C::Input) -> http::Request<Bytes> {
         http::Request::post("/")

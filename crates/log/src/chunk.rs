@@ -12,9 +12,8 @@
 //! All numbers little-endian. Key reference and nonce are room for encryption at rest (flag bit 0);
 //! a reader that meets a flag it does not know refuses the chunk.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use millstream_base::Timestamp;
-use millstream_env::disk::AlignedBuf;
 
 use crate::codec::{crc, put, put_varint, u32_at, u64_at, varint, varint_len};
 use crate::damage::Wrong;
@@ -151,9 +150,9 @@ pub(crate) fn payload_len(entries: &[NewEntry]) -> u64 {
 
 /// Appends a whole chunk to `out`; returns the checksum of its header, which covers everything.
 pub(crate) fn write_chunk(
-    out: &mut AlignedBuf,
+    out: &mut BytesMut,
     mut header: ChunkHeader,
-    payload: impl FnOnce(&mut AlignedBuf),
+    payload: impl FnOnce(&mut BytesMut),
 ) -> u32 {
     let start = out.len();
     out.extend_from_slice(&[0; CHUNK_HEADER_LEN]);
@@ -166,7 +165,7 @@ pub(crate) fn write_chunk(
     u32_at(&bytes, CRC_AT)
 }
 
-pub(crate) fn write_entries(out: &mut AlignedBuf, entries: &[NewEntry]) {
+pub(crate) fn write_entries(out: &mut BytesMut, entries: &[NewEntry]) {
     let mut lens = [0; 15];
     for e in entries {
         let mut n = put_varint(&mut lens, e.attributes);
@@ -260,7 +259,7 @@ mod tests {
     use super::*;
 
     fn chunk(entries: &[NewEntry]) -> Vec<u8> {
-        let mut out = AlignedBuf::with_capacity(0);
+        let mut out = BytesMut::new();
         let header = ChunkHeader {
             kind: ChunkKind::Data,
             log: LogId::new(2, 1),

@@ -14,8 +14,8 @@
 //! is the newest frame that was synced when this one was written: a frame that can't be read, with
 //! a later one that calls it durable, was damaged, not torn.
 
-use bytes::Bytes;
-use millstream_env::disk::{ALIGNMENT, AlignedBuf};
+use bytes::{Bytes, BytesMut};
+use millstream_env::disk::ALIGNMENT;
 
 use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader, header_crc};
 use crate::codec::{crc, put, u16_at, u32_at, u64_at};
@@ -101,12 +101,12 @@ pub(crate) fn padded(body_len: u64) -> u64 {
 
 /// Collects the chunks of one frame in the buffer that will be written.
 pub(crate) struct FrameBuilder {
-    pub buf: AlignedBuf,
+    pub buf: BytesMut,
     sums: Vec<u8>,
 }
 
 impl FrameBuilder {
-    pub(crate) fn new(mut buf: AlignedBuf) -> Self {
+    pub(crate) fn new(mut buf: BytesMut) -> Self {
         buf.clear();
         buf.extend_from_slice(&[0; FRAME_HEADER_LEN]);
         FrameBuilder { buf, sums: Vec::new() }
@@ -118,12 +118,12 @@ impl FrameBuilder {
     }
 
     /// Completes the header (its lengths and checksums are computed here) and pads.
-    pub(crate) fn finish(mut self, mut header: FrameHeader) -> AlignedBuf {
+    pub(crate) fn finish(mut self, mut header: FrameHeader) -> BytesMut {
         header.body_len = (self.buf.len() - FRAME_HEADER_LEN) as u32;
         header.chunks = (self.sums.len() / 4) as u32;
         header.body_crc = crc(&self.sums);
         put(&mut self.buf, 0, &header.encode());
-        self.buf.pad();
+        self.buf.resize(padded(header.body_len.into()) as usize, 0);
         self.buf
     }
 }
@@ -203,7 +203,7 @@ mod tests {
     /// The format as bytes: a change here is a change of the format version.
     #[test]
     fn an_empty_frame_is_these_bytes() {
-        let buf = FrameBuilder::new(AlignedBuf::with_capacity(0)).finish(header());
+        let buf = FrameBuilder::new(BytesMut::new()).finish(header());
         let mut expected = b"MSWF\x01\0\0\x000123456789abcdef".to_vec();
         for n in [1u64, 2, 3, 4, 0x10000] {
             expected.extend(n.to_le_bytes());

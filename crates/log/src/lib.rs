@@ -11,7 +11,7 @@ pub mod contract;
 pub mod fsck;
 pub mod store;
 
-mod buffers;
+mod blocks;
 mod checkpoint;
 mod chunk;
 mod codec;

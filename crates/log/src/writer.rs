@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use millstream_base::Timestamp;
 use millstream_env::File;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::buffers::{Buffer, Buffers};
+use crate::blocks::Blocks;
 use crate::chunk::{ChunkHeader, ChunkKind, write_chunk, write_entries};
 use crate::damage::is_full;
 use crate::frame::{FRAME_HEADER_LEN, FrameBuilder, FrameHeader, padded};
@@ -43,7 +44,7 @@ pub(crate) struct Writer {
     carry: Option<Request>,
     file: Option<CurrentFile>,
     logs: Map<LogId, LogRow>,
-    buffers: Buffers,
+    blocks: Blocks,
     next_lsn: u64,
     durable_lsn: u64,
     epoch: u64,
@@ -65,7 +66,7 @@ enum NoRoom {
 
 /// A frame that is built and not yet written.
 struct Built {
-    buffer: Buffer,
+    frame: BytesMut,
     body_len: usize,
     states: Map<LogId, Option<LogRow>>,
     changes: Vec<BuiltChange>,
@@ -86,13 +87,15 @@ impl Writer {
         next_lsn: u64,
         epoch: u64,
     ) -> Self {
+        let o = &shared.options;
+        let blocks = Blocks::new(o.group_bytes_max, o.memory_bytes);
         Writer {
             shared,
             requests,
             carry: None,
             file: None,
             logs: rows.into_iter().map(|r| (r.log, r)).collect(),
-            buffers: Buffers::default(),
+            blocks,
             next_lsn,
             durable_lsn: next_lsn - 1,
             epoch,
@@ -278,15 +281,11 @@ impl Writer {
     }
 
     /// Gives positions and encodes; nothing is final before [`Writer::commit`].
-    fn build(&self, group: Vec<Request>) -> Built {
+    fn build(&mut self, group: Vec<Request>) -> Built {
         let bytes = group.iter().map(Request::bytes).sum::<u64>();
-        let mut buffer = self.buffers.take(padded(bytes) as usize);
-        let mut frame = FrameBuilder::new(std::mem::replace(
-            &mut buffer.buf,
-            millstream_env::disk::AlignedBuf::with_capacity(0),
-        ));
+        let mut frame = FrameBuilder::new(self.blocks.take(padded(bytes) as usize));
         let mut built = Built {
-            buffer,
+            frame: BytesMut::new(),
             body_len: 0,
             states: Map::default(),
             changes: Vec::new(),
@@ -313,7 +312,7 @@ impl Writer {
             }
         }
         built.body_len = frame.buf.len() - FRAME_HEADER_LEN;
-        built.buffer.buf = frame.finish(self.frame_header());
+        built.frame = frame.finish(self.frame_header());
         built
     }
 
@@ -439,9 +438,10 @@ impl Writer {
 
     async fn commit(&mut self, built: Built) {
         if built.changes.is_empty() {
+            self.blocks.give_back(built.frame);
             return answer(built.answers);
         }
-        match self.write(&built.buffer.buf).await {
+        match self.write(&built.frame).await {
             Ok(()) => {}
             Err(e) if is_full(&e) => return self.abandon_file(built, &e),
             Err(e) => {
@@ -477,6 +477,7 @@ impl Writer {
     /// file stays behind as a torn end. The next frame begins another file.
     fn abandon_file(&mut self, built: Built, e: &io::Error) {
         self.file = None;
+        self.blocks.give_back(built.frame);
         let reason = format!("no room in the write-ahead file: {e}");
         self.full_since = Some((Instant::now(), reason.clone()));
         self.shared.health.set_wal_full(Some(reason.clone()));
@@ -488,14 +489,14 @@ impl Writer {
         let lsn = self.next_lsn;
         let current = self.file.as_ref().expect("the frame was just written to it");
         let wal_end = WalPosition { seq: current.seq, offset: current.offset };
-        let frame_len = built.buffer.buf.len() as u64;
+        let frame_len = built.frame.len() as u64;
         for (log, row) in built.states {
             match row {
                 Some(row) => self.logs.insert(log, row),
                 None => self.logs.remove(&log),
             };
         }
-        let (bytes, kept) = self.buffers.share(built.buffer, FRAME_HEADER_LEN + built.body_len);
+        let (bytes, kept) = self.blocks.keep(built.frame, FRAME_HEADER_LEN + built.body_len);
         let changes = built.changes.into_iter().map(|c| match c {
             BuiltChange::Data(header, range) => {
                 Change::Data(header.log, MemChunk::new(&header, bytes.slice(range)))
@@ -534,9 +535,12 @@ impl Writer {
         if !self.has_file(0, false).await.unwrap_or(false) {
             return;
         }
-        let buffer = self.buffers.take(padded(0) as usize);
-        let frame = FrameBuilder::new(buffer.buf).finish(self.frame_header());
-        match self.write(&frame).await {
+        let block = self.blocks.take(padded(0) as usize);
+        let frame = FrameBuilder::new(block).finish(self.frame_header());
+        let written = self.write(&frame).await;
+        let len = frame.len() as u64;
+        self.blocks.give_back(frame);
+        match written {
             Ok(()) => {}
             Err(e) if is_full(&e) => {
                 self.file = None;
@@ -548,7 +552,6 @@ impl Writer {
         }
         let current = self.file.as_ref().expect("the marker was just written to it");
         let wal_end = WalPosition { seq: current.seq, offset: current.offset };
-        let len = frame.len() as u64;
         self.shared.memory.lock().publish(self.next_lsn, wal_end, len, 0, Vec::new());
         self.durable_lsn = self.next_lsn;
         self.next_lsn += 1;

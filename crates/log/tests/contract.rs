@@ -9,16 +9,17 @@ use millstream_log::{EmbeddedLog, LogStore, Options};
 use parking_lot::Mutex;
 
 struct OnFiles {
-    dir: tempfile::TempDir,
     options: Options,
     clean: bool,
     handle: Mutex<Option<EmbeddedLog>>,
+    /// Dropped last: a store whose directory vanishes beneath it ends the process.
+    dir: tempfile::TempDir,
 }
 
 impl OnFiles {
     fn new(options: Options, clean: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        OnFiles { dir, options, clean, handle: Mutex::new(None) }
+        OnFiles { options, clean, handle: Mutex::new(None), dir }
     }
 }
 

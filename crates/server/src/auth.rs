@@ -11,14 +11,12 @@ use std::collections::HashMap;
 
 use http::request::Parts;
 use millstream_base::{AccountId, Region, Scope, Timestamp};
-use millstream_wire::ServiceError;
 use millstream_wire::sigv4::{Claim, Scope as KeyScope, SigningKey, UNSIGNED_PAYLOAD};
+use millstream_wire::{Service, ServiceError};
 use parking_lot::RwLock;
 
 use crate::config::{Auth, AuthMode, Server};
 
-/// The service that signatures must be for.
-const SIGNING_NAME: &str = "kinesis";
 /// Derived keys kept: one per access key, day and region in use.
 const SIGNING_KEYS_MAX: usize = 1024;
 /// What is hashed in the place of a body that the signature does not cover.
@@ -70,8 +68,8 @@ impl Authenticator {
         self.mode == AuthMode::Keys && !is_unsigned(parts)
     }
 
-    /// Checks the claim that the request makes and, in mode "keys", its proof. `payload_hash` is
-    /// there when [`Authenticator::wants_hash`] asked for it.
+    /// Checks the claim that the request makes and, in mode "keys", its proof, which must be for
+    /// `service`. `payload_hash` is there when [`Authenticator::wants_hash`] asked for it.
     ///
     /// # Errors
     /// AWS's: nothing signed, signed in a broken form, by an unknown key, at another time, or with
@@ -81,11 +79,12 @@ impl Authenticator {
         parts: &Parts,
         payload_hash: Option<&str>,
         now: Timestamp,
+        service: &'static Service,
     ) -> Result<Caller, ServiceError> {
         let claim = Claim::of(parts)?;
         let account = match self.mode {
             AuthMode::Any => None,
-            AuthMode::Keys => self.prove(parts, payload_hash, now, &claim)?,
+            AuthMode::Keys => self.prove(parts, payload_hash, now, &claim, service)?,
         };
         let account =
             account.or_else(|| AccountId::new(&claim.access_key_id).ok()).unwrap_or(self.account);
@@ -106,11 +105,13 @@ impl Authenticator {
         payload_hash: Option<&str>,
         now: Timestamp,
         claim: &Claim,
+        service: &'static Service,
     ) -> Result<Option<AccountId>, ServiceError> {
         let key = self.keys.get(&claim.access_key_id).ok_or_else(unrecognized)?;
-        if claim.scope.service != SIGNING_NAME {
+        let name = service.signing_name;
+        if claim.scope.service != name {
             return Err(invalid_signature(format!(
-                "Credential should be scoped to correct service: '{SIGNING_NAME}'. "
+                "Credential should be scoped to correct service: '{name}'. "
             )));
         }
         claim.check_time(now.as_secs())?;

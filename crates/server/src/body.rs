@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
+use millstream_wire::buffers::{Buffers, Loan};
 use millstream_wire::sigv4::PayloadHash;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -17,6 +18,9 @@ use crate::config::Limits;
 const UNCOUNTED_BYTES: u64 = 64 << 10;
 /// The unit in which the memory of bodies is counted.
 const COUNTED_BYTES: u64 = 4 << 10;
+
+/// Memory that is kept for the next bodies.
+const IDLE_BYTES_MAX: usize = 32 << 20;
 
 /// What is read of a body that is too large, so that the client sees the answer instead of a reset
 /// connection.
@@ -28,6 +32,7 @@ pub struct BodyReader {
     bytes_max: u64,
     time_max: Duration,
     memory: Arc<Semaphore>,
+    buffers: Buffers,
 }
 
 /// A body, complete.
@@ -68,6 +73,7 @@ impl BodyReader {
             bytes_max: limits.body_bytes_max.0,
             time_max: limits.body_read_time.0,
             memory: Arc::new(Semaphore::new(units)),
+            buffers: Buffers::new(IDLE_BYTES_MAX),
         }
     }
 
@@ -108,29 +114,32 @@ impl BodyReader {
         let permit = self.reserve(expected.unwrap_or(self.bytes_max)).await;
         let mut hash = reading.hash.then(PayloadHash::default);
         let mut only = Bytes::new();
-        let mut joined = BytesMut::new();
+        let mut joined: Option<Loan<'_>> = None;
+        let mut len = 0;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
                 continue; // trailers
             };
-            if (only.len() + joined.len() + data.len()) as u64 > self.bytes_max {
+            len += data.len() as u64;
+            if len > self.bytes_max {
                 return Err(too_large);
             }
             if let Some(hash) = &mut hash {
                 hash.update(&data);
             }
-            if only.is_empty() && joined.is_empty() {
-                only = data; // a body of one frame is not copied
-                continue;
+            match &mut joined {
+                Some(joined) => joined.extend_from_slice(&data),
+                // A body of one frame is not copied.
+                None if only.is_empty() && expected.is_none_or(|n| n == len) => only = data,
+                None => {
+                    let room = expected.unwrap_or(2 * len).min(self.bytes_max);
+                    let joined = joined.insert(self.buffers.take(room as usize));
+                    joined.extend_from_slice(&std::mem::take(&mut only));
+                    joined.extend_from_slice(&data);
+                }
             }
-            if joined.is_empty() {
-                joined.reserve(expected.map_or(2 * (only.len() + data.len()), |n| n as usize));
-                joined.extend_from_slice(&only);
-                only = Bytes::new();
-            }
-            joined.extend_from_slice(&data);
         }
-        let bytes = if joined.is_empty() { only } else { joined.freeze() };
+        let bytes = joined.map_or(only, |mut joined| joined.split().freeze());
         Ok(RequestBody { bytes, hash: hash.map(PayloadHash::finish), permit })
     }
 

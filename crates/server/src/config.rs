@@ -7,6 +7,8 @@
 //! Environment: `MILLSTREAM_<SECTION>__<KEY>`, as in `MILLSTREAM_LIMITS__BODY_BYTES_MAX=8MiB`.
 
 mod load;
+mod quotas;
+mod scaling;
 mod section;
 pub mod units;
 
@@ -16,6 +18,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
+pub use quotas::{QuotaMode, Quotas, StreamQuotas};
+pub use scaling::{Autoscale, AutoscaleStream, Scaling};
 use section::{TomlValue, quoted, section};
 use units::{ByteSize, Span};
 
@@ -29,6 +33,8 @@ pub struct Config {
     pub logging: Logging,
     pub storage: Storage,
     pub streams: Streams,
+    pub monitoring: Monitoring,
+    pub quotas: Quotas,
 }
 
 section! {
@@ -176,9 +182,29 @@ section! {
     }
 }
 
+/// Whose durations the states between have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateTimes {
+    #[default]
+    Own,
+    Aws,
+}
+
+impl TomlValue for StateTimes {
+    fn toml(&self) -> String {
+        quoted(match self {
+            StateTimes::Own => "own",
+            StateTimes::Aws => "aws",
+        })
+    }
+}
+
 section! {
     /// Data Streams. AWS takes 10 to 30 seconds to make a stream; here it is at once by default.
     pub struct Streams = "streams" {
+        /// "own": the times below. "aws": as on AWS, whatever the times below are.
+        pub state_times: StateTimes = StateTimes::Own,
         /// How long a new stream stays in CREATING.
         pub creating_time: Span = Span::from_secs(0),
         /// How long a changed stream stays in UPDATING.
@@ -191,6 +217,12 @@ section! {
         pub queue_updating_time: Span = Span::from_secs(0),
         /// How long a deleted queue stays in DELETING.
         pub queue_deleting_time: Span = Span::from_secs(0),
+        /// How long a stream stays in UPDATING when its shards are split or merged.
+        pub resharding_time: Span = Span::from_secs(0),
+        /// How long a new consumer stays in CREATING.
+        pub consumer_creating_time: Span = Span::from_secs(0),
+        /// How long a deregistered consumer stays in DELETING.
+        pub consumer_deleting_time: Span = Span::from_secs(0),
         /// Open shards of provisioned streams per account and region.
         pub shards_per_account_max: u32 =
             millstream_streams::Options::default().shards_per_account_max,
@@ -201,10 +233,52 @@ section! {
         pub iterator_life: Span = Span(millstream_streams::Options::default().iterator_life),
         /// How long the tokens of lists can be used.
         pub next_token_life: Span = Span(millstream_streams::Options::default().next_token_life),
+        /// How long one SubscribeToShard lasts; clients subscribe anew when it ends.
+        pub subscription_life: Span =
+            Span(millstream_streams::SubscriptionOptions::default().life),
+        /// How often a subscription without records tells where it is.
+        pub subscription_idle_interval: Span =
+            Span(millstream_streams::SubscriptionOptions::default().idle_interval),
+        /// For how long a subscription can't be taken over by the same consumer.
+        pub subscription_takeover_after: Span =
+            Span(millstream_streams::SubscriptionOptions::default().takeover_after),
+        /// Most subscriptions of the node at once. Each holds up to a quarter of a MiB of frames,
+        /// or one record if that is larger.
+        pub subscriptions_max: usize =
+            millstream_streams::SubscriptionOptions::default().count_max,
+    }
+    tables {
+        /// How streams follow their load.
+        pub scaling: Scaling,
+        /// Which provisioned streams do.
+        pub autoscale: Autoscale,
+    }
+}
+
+section! {
+    /// Metrics: the node's own of every stream, and what clients publish with CloudWatch's API.
+    pub struct Monitoring = "monitoring" {
+        /// How long points of a minute are kept. AWS keeps them for 15 days.
+        pub retention: Span = Span(millstream_monitoring::Options::default().retention),
+        /// How often figures are taken and points made durable: a crash loses at most this much.
+        pub flush_interval: Span = Span(millstream_monitoring::Options::default().flush_interval),
+        /// Most metrics (name, dimensions, unit) of all accounts together; some 1 KiB of memory each.
+        pub series_max: usize = millstream_monitoring::Options::default().series_max,
     }
 }
 
 impl Config {
+    /// The options of the metrics' store.
+    pub fn monitoring_options(&self) -> millstream_monitoring::Options {
+        let m = &self.monitoring;
+        millstream_monitoring::Options {
+            retention: m.retention.0,
+            flush_interval: m.flush_interval.0,
+            series_max: m.series_max,
+            ..millstream_monitoring::Options::default()
+        }
+    }
+
     /// The options of the log store.
     pub fn log_options(&self) -> millstream_log::Options {
         let s = &self.storage;
@@ -225,23 +299,38 @@ impl Config {
     }
 
     /// The options of Data Streams' engine.
+    ///
+    /// # Panics
+    /// With settings that reading a configuration refuses.
     pub fn streams_options(&self) -> millstream_streams::Options {
         let s = &self.streams;
         millstream_streams::Options {
-            state_durations: millstream_streams::StateDurations {
-                creating: s.creating_time.0,
-                updating: s.updating_time.0,
-                deleting: s.deleting_time.0,
+            state_durations: match s.state_times {
+                StateTimes::Aws => millstream_streams::StateDurations::AWS,
+                StateTimes::Own => millstream_streams::StateDurations {
+                    creating: s.creating_time.0,
+                    updating: s.updating_time.0,
+                    deleting: s.deleting_time.0,
+                    resharding: s.resharding_time.0,
+                    consumer_creating: s.consumer_creating_time.0,
+                    consumer_deleting: s.consumer_deleting_time.0,
+                    queue_creating: s.queue_creating_time.0,
+                    queue_updating: s.queue_updating_time.0,
+                    queue_deleting: s.queue_deleting_time.0,
+                },
             },
-            queue_state_durations: millstream_streams::StateDurations {
-                creating: s.queue_creating_time.0,
-                updating: s.queue_updating_time.0,
-                deleting: s.queue_deleting_time.0,
+            subscriptions: millstream_streams::SubscriptionOptions {
+                life: s.subscription_life.0,
+                idle_interval: s.subscription_idle_interval.0,
+                takeover_after: s.subscription_takeover_after.0,
+                count_max: s.subscriptions_max,
             },
+            quotas: self.quotas.settings().unwrap_or_else(|what| panic!("{what}")),
             shards_per_account_max: s.shards_per_account_max,
             on_demand_streams_max: s.on_demand_streams_max,
             iterator_life: s.iterator_life.0,
             next_token_life: s.next_token_life.0,
+            scaling: s.scaling.options(&s.autoscale).unwrap_or_else(|what| panic!("{what}")),
             ..millstream_streams::Options::default()
         }
     }
@@ -255,6 +344,8 @@ impl Config {
         self.logging.print(&mut out);
         self.storage.print(&mut out);
         self.streams.print(&mut out);
+        self.monitoring.print(&mut out);
+        self.quotas.print(&mut out);
         out
     }
 
@@ -286,7 +377,8 @@ impl Config {
                 "limits.connections_max and limits.http2_streams_max must be at least 1".to_owned()
             );
         }
-        Ok(())
+        self.quotas.settings()?;
+        self.streams.scaling.options(&self.streams.autoscale).map(drop)
     }
 }
 

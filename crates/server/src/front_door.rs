@@ -10,6 +10,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use millstream_api::kinesis::{Op, SERVICE};
 use millstream_wire::{Codec, DecodeError, ServiceError, shape};
 
+use crate::dialect::Dialect;
+use crate::ids::RequestId;
+
 /// An answer that no operation gives.
 #[derive(Debug)]
 pub enum Refusal {
@@ -22,7 +25,7 @@ pub enum Refusal {
     /// The same with `application/json`, in the envelope of the oldest protocol.
     OldEnvelope { code: &'static str, status: u16 },
     /// The ordinary form.
-    Error(ServiceError, Codec),
+    Error(ServiceError, Dialect),
 }
 
 /// What is to run, and how it speaks.
@@ -65,13 +68,13 @@ pub fn target(parts: &Parts, body: &Bytes) -> Result<Target, Refusal> {
             Some(_) => ServiceError::bare("SerializationException", 400),
             None => ServiceError::unknown_operation(),
         };
-        return Err(Refusal::Error(error, codec));
+        return Err(Refusal::Error(error, codec.into()));
     }
     match (codec, target, op) {
         (Some(codec), _, Some(op)) => Ok(Target { op, codec }),
         (Some(codec), _, None) => {
             let error = malformed(codec, body).unwrap_or_else(ServiceError::unknown_operation);
-            Err(Refusal::Error(error, codec))
+            Err(Refusal::Error(error, codec.into()))
         }
         (None, None, _) => Err(Refusal::AccessDenied),
         (None, Some(_), _) if content_type.eq_ignore_ascii_case("application/json") => {
@@ -118,6 +121,10 @@ pub struct Answer {
     pub status: StatusCode,
     pub content_type: Option<HeaderValue>,
     pub error_type: Option<String>,
+    /// The header `x-amzn-query-error`.
+    pub query_error: Option<String>,
+    /// The header `smithy-protocol`.
+    pub protocol: Option<&'static str>,
     pub body: Bytes,
 }
 
@@ -133,11 +140,13 @@ impl Refusal {
         }
     }
 
-    pub fn answer(&self) -> Answer {
+    pub fn answer(&self, id: RequestId) -> Answer {
         let plain = |status, body: &'static str| Answer {
             status,
             content_type: None,
             error_type: None,
+            query_error: None,
+            protocol: None,
             body: Bytes::from_static(body.as_bytes()),
         };
         match self {
@@ -148,17 +157,14 @@ impl Refusal {
                 status: status_of(*status),
                 content_type: Some(HeaderValue::from_static("application/json")),
                 error_type: None,
+                query_error: None,
+                protocol: None,
                 body: Bytes::from(format!(
                     "{{\"Output\":{{\"__type\":\"com.amazon.coral.service#{code}\"}},\
                      \"Version\":\"1.0\"}}"
                 )),
             },
-            Refusal::Error(error, codec) => Answer {
-                status: status_of(error.status),
-                content_type: Some(HeaderValue::from_static(codec.content_type())),
-                error_type: Some(error.error_type().to_owned()),
-                body: error.encode(*codec),
-            },
+            Refusal::Error(error, dialect) => dialect.answer(error, id),
         }
     }
 }

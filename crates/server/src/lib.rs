@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! listener   accept, HTTP/1.1 or 2, limits
+//! router     which service is meant, which operation
 //! pipeline   identify -> route -> read body -> authenticate -> decode -> validate -> authorise
 //!            -> dispatch -> respond        (one function, read it from top to bottom)
 //! services   the only place where AWS's shapes and the engines meet
@@ -12,13 +13,16 @@ pub mod auth;
 pub mod body;
 pub mod config;
 pub mod data_dir;
+pub mod dialect;
 pub mod front_door;
+pub mod gzip;
 pub mod ids;
 pub mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod pipeline;
+pub mod router;
 pub mod services;
 pub mod stores;
 

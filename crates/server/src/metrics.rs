@@ -7,6 +7,7 @@
 
 mod histogram;
 mod process;
+mod queues;
 mod store;
 mod streams;
 
@@ -24,6 +25,7 @@ use prometheus_client::registry::Registry;
 
 pub use histogram::LatencyHistogram;
 use process::Process;
+pub use queues::QueueFigures;
 pub use store::LogFigures;
 pub use streams::{STREAMS_MAX, StreamFigures};
 

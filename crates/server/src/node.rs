@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use millstream_api::kinesis::Op;
 use millstream_env::{Env, Task};
+use millstream_monitoring::Monitoring;
 use millstream_streams::Streams;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -20,8 +20,10 @@ use crate::body::BodyReader;
 use crate::config::Config;
 use crate::ids::RequestIds;
 use crate::listener::{Connections, Listener, Phase};
-use crate::metrics::{LogFigures, Metrics, StreamFigures};
+use crate::metrics::{LogFigures, Metrics, QueueFigures, StreamFigures};
 use crate::pipeline::Pipeline;
+use crate::router::Op;
+use crate::services::cloudwatch::CloudWatch;
 use crate::services::kinesis::DataStreams;
 use crate::stores::{Stores, StoresError};
 
@@ -35,6 +37,8 @@ pub enum StartError {
     Temporary(std::io::Error),
     #[error("data streams: {0}")]
     Streams(#[from] millstream_streams::Error),
+    #[error("metrics: {0}")]
+    Monitoring(#[from] millstream_monitoring::Error),
     #[error(transparent)]
     Name(#[from] millstream_base::NameError),
 }
@@ -55,6 +59,7 @@ pub struct RunningNode {
     phase: watch::Sender<Phase>,
     listeners: Vec<Task>,
     streams: Streams,
+    monitoring: Monitoring,
     stores: Stores,
     started_in: Duration,
 }
@@ -90,7 +95,14 @@ impl Node {
             config.streams_options(),
         )
         .await?;
-        let pipeline = Arc::new(pipeline(&env, &config, &streams, &stores)?);
+        let monitoring = Monitoring::open(
+            env.clone(),
+            Arc::new(stores.log.clone()),
+            stores.meta.clone(),
+            config.monitoring_options(),
+        )
+        .await?;
+        let pipeline = Arc::new(pipeline(&env, &config, &streams, &monitoring, &stores)?);
         let (phase, watched) = watch::channel(Phase::Serving);
         let connections =
             Connections::new(env.clone(), config.limits.clone(), pipeline.clone(), watched);
@@ -111,6 +123,7 @@ impl Node {
             phase,
             listeners,
             streams,
+            monitoring,
             stores,
             started_in: started.elapsed(),
         };
@@ -124,17 +137,20 @@ fn pipeline(
     env: &Env,
     config: &Config,
     streams: &Streams,
+    monitoring: &Monitoring,
     stores: &Stores,
 ) -> Result<Pipeline, StartError> {
-    let metrics = Arc::new(Metrics::new(Op::ALL.iter().map(|op| op.name()).collect()));
+    let metrics = Arc::new(Metrics::new(Op::names()));
     metrics.add(LogFigures(stores.log.clone()));
     metrics.add(StreamFigures(streams.clone()));
+    metrics.add(QueueFigures(streams.clone()));
     Ok(Pipeline {
         env: env.clone(),
         ids: RequestIds::new(env),
         bodies: BodyReader::new(&config.limits),
         authenticator: Authenticator::new(&config.server, &config.auth)?,
         kinesis: DataStreams::new(streams.clone()),
+        cloudwatch: CloudWatch::new(env.clone(), monitoring.clone()),
         metrics,
         slow_request_time: config.logging.slow_request_time.0,
         ready: AtomicBool::new(false),
@@ -212,6 +228,7 @@ impl RunningNode {
         self.pipeline.ready.store(false, Ordering::Relaxed);
         let _ = self.phase.send(Phase::Draining);
         self.streams.stop_waiting();
+        self.streams.end_subscriptions();
         for listener in self.listeners.drain(..) {
             listener.join().await;
         }
@@ -224,6 +241,7 @@ impl RunningNode {
         // Cut connections let go of their requests at once.
         let _ = tokio::time::timeout(CLOSING_TIME, self.connections.all_closed()).await;
         self.streams.shutdown().await;
+        self.monitoring.shutdown().await;
         self.stores.close().await;
         if let Some(dir) = self.temporary.take() {
             self.env.blocking(move || drop(dir)).await;

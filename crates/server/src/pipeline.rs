@@ -7,6 +7,7 @@
 //! Knows no socket: the body may come from anywhere, so tests and fuzzers call it directly.
 
 mod answer;
+mod hot;
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
@@ -18,18 +19,24 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use millstream_api::kinesis;
+use millstream_api::{cloudwatch, kinesis};
 use millstream_env::Env;
 use millstream_wire::operation::Body as ReplyBody;
+use millstream_wire::query::Query;
 use millstream_wire::{Codec, Reply, Rpc, ServiceError};
 use tokio::time::Instant;
 
 use crate::auth::Authenticator;
 use crate::body::{BodyError, BodyReader, Reading, RequestBody};
-use crate::front_door::{self, Refusal, Target};
+use crate::dialect::{self, Dialect};
+use crate::front_door::{self, Refusal};
+use crate::gzip::{self, GzipError};
 use crate::ids::{RequestId, RequestIds};
 use crate::metrics::{self, Metrics, Observation};
-use crate::services::kinesis::{Call, DataStreams};
+use crate::router::{self, Input, Op, Target, Visit};
+use crate::services::Call;
+use crate::services::cloudwatch::CloudWatch;
+use crate::services::kinesis::DataStreams;
 
 pub use answer::AnswerBody;
 
@@ -40,6 +47,7 @@ pub struct Pipeline {
     pub(crate) bodies: BodyReader,
     pub(crate) authenticator: Authenticator,
     pub(crate) kinesis: DataStreams,
+    pub(crate) cloudwatch: CloudWatch,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) slow_request_time: Duration,
     /// `/readyz` says yes: from the end of recovery to the beginning of the drain.
@@ -49,7 +57,7 @@ pub struct Pipeline {
 /// What became known of a request on its way, for counting and logging.
 #[derive(Default)]
 struct Seen {
-    op: Option<kinesis::Op>,
+    op: Option<Op>,
     request_bytes: u64,
 }
 
@@ -62,6 +70,9 @@ impl Pipeline {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         if let Some(page) = self.own_page(&parts) {
+            return page;
+        }
+        if let Some(page) = self.hot_page(&parts).await {
             return page;
         }
         let id = self.ids.next();
@@ -89,7 +100,7 @@ impl Pipeline {
         self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody() })
     }
 
-    /// The way of a request to Data Streams.
+    /// The way of every request.
     async fn serve<B>(
         &self,
         parts: &Parts,
@@ -101,25 +112,59 @@ impl Pipeline {
         B: http_body::Body<Data = Bytes> + Send,
     {
         front_door::check_method(parts)?;
-        let body = self.read_body(parts, body).await?;
+        let visit = router::visit(parts);
+        let body = self.read_body(parts, body, &visit).await?;
         seen.request_bytes = body.bytes.len() as u64;
-        let target = front_door::target(parts, &body.bytes)?;
+        let target = match visit {
+            None => router::home(parts, body.bytes)?,
+            Some(visit) => {
+                let bytes = unpack(parts, body.bytes, &visit)?;
+                visit.target(bytes)?
+            }
+        };
         seen.op = Some(target.op);
         tracing::Span::current().record("operation", target.op.name());
+        let service = target.op.info().service;
         let caller = self
             .authenticator
-            .authenticate(parts, body.hash.as_deref(), self.env.now())
-            .map_err(|error| unauthenticated(error, target, &body.bytes))?;
+            .authenticate(parts, body.hash.as_deref(), self.env.now(), service)
+            .map_err(|error| unauthenticated(error, &target))?;
         let call = Call { id, caller };
         let _memory = body.permit; // until the answer is made
-        let protocol = Rpc { codec: target.codec, body: body.bytes };
-        // Decodes, validates, authorises, runs and encodes.
-        kinesis::dispatch(&self.kinesis, &call, target.op, protocol)
-            .await
-            .map_err(|error| Refusal::Error(error, target.codec))
+        self.dispatch(&call, target).await
     }
 
-    async fn read_body<B>(&self, parts: &Parts, body: B) -> Result<RequestBody, Refusal>
+    /// Decodes, validates, authorises, runs and encodes.
+    async fn dispatch(&self, call: &Call, target: Target) -> Result<Reply, Refusal> {
+        let Target { op, dialect, input } = target;
+        let reply = match (op, input) {
+            (Op::Kinesis(op), Input::Body(codec, body)) => {
+                kinesis::dispatch(&self.kinesis, call, op, Rpc { codec, body }).await
+            }
+            (Op::CloudWatch(op), Input::Body(codec, body)) => {
+                cloudwatch::dispatch(&self.cloudwatch, call, op, Rpc { codec, body }).await
+            }
+            (Op::CloudWatch(op), Input::Form(form)) => {
+                let query = Query { form, request_id: call.id.as_str().to_owned() };
+                cloudwatch::dispatch(&self.cloudwatch, call, op, query).await
+            }
+            (Op::Kinesis(_), Input::Form(_)) => Err(ServiceError::unknown_operation()),
+        };
+        let mut reply = reply.map_err(|error| Refusal::Error(error, dialect))?;
+        if let Dialect::QueryCompatible(codec, _) = dialect
+            && let Some(name) = dialect::protocol(codec)
+        {
+            reply.headers.push(("smithy-protocol".into(), name.to_owned()));
+        }
+        Ok(reply)
+    }
+
+    async fn read_body<B>(
+        &self,
+        parts: &Parts,
+        body: B,
+        visit: &Option<Visit>,
+    ) -> Result<RequestBody, Refusal>
     where
         B: http_body::Body<Data = Bytes> + Send,
     {
@@ -127,7 +172,11 @@ impl Pipeline {
             hash: self.authenticator.wants_hash(parts),
             drain: !parts.headers.contains_key(header::EXPECT),
         };
-        self.bodies.read(body, reading).await.map_err(|error| refuse_body(parts, error))
+        let refused = |error| {
+            let dialect = visit.as_ref().map_or(codec_asked(parts).into(), Visit::dialect);
+            refuse_body(error, dialect)
+        };
+        self.bodies.read(body, reading).await.map_err(refused)
     }
 
     /// Pages of the node itself; all other paths are AWS's, which doesn't look at them.
@@ -156,7 +205,7 @@ impl Pipeline {
             Err(refusal) => (refusal.code(), 0),
         };
         self.metrics.requests().observe(Observation {
-            operation: seen.op.map(|op| op as usize),
+            operation: seen.op.map(Op::index),
             error,
             took,
             request_bytes: seen.request_bytes,
@@ -209,7 +258,7 @@ fn respond(request: &Parts, id: RequestId, served: &Result<Reply, Refusal>) -> R
             }
         }
         Err(refusal) => {
-            let answer = refusal.answer();
+            let answer = refusal.answer(id);
             *response.status_mut() = answer.status;
             *response.body_mut() = answer.body;
             let headers = response.headers_mut();
@@ -218,6 +267,12 @@ fn respond(request: &Parts, id: RequestId, served: &Result<Reply, Refusal>) -> R
             }
             if let Some(value) = answer.error_type.and_then(|t| HeaderValue::try_from(t).ok()) {
                 headers.insert("x-amzn-errortype", value);
+            }
+            if let Some(value) = answer.query_error.and_then(|t| HeaderValue::try_from(t).ok()) {
+                headers.insert("x-amzn-query-error", value);
+            }
+            if let Some(value) = answer.protocol {
+                headers.insert("smithy-protocol", HeaderValue::from_static(value));
             }
             if closes_connection(answer.status) && request.version < http::Version::HTTP_2 {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -246,14 +301,34 @@ fn whole_bytes(reply: &Reply) -> u64 {
 }
 
 /// A body that can't be parsed comes before a missing or wrong signature.
-fn unauthenticated(error: ServiceError, target: Target, body: &Bytes) -> Refusal {
-    let error = front_door::malformed(target.codec, body).unwrap_or(error);
-    Refusal::Error(error, target.codec)
+fn unauthenticated(error: ServiceError, target: &Target) -> Refusal {
+    let malformed = match &target.input {
+        Input::Body(codec, body) => front_door::malformed(*codec, body),
+        Input::Form(_) => None,
+    };
+    Refusal::Error(malformed.unwrap_or(error), target.dialect)
+}
+
+/// The body of a request to a guest as it was before the client packed it.
+fn unpack(parts: &Parts, body: Bytes, visit: &Visit) -> Result<Bytes, Refusal> {
+    let max = visit.guest.body_bytes_max;
+    let unpacked = match gzip::is_gzip(&parts.headers) {
+        true => gzip::unpack(&body, max),
+        false if body.len() > max => Err(GzipError::TooLarge { max }),
+        false => Ok(body),
+    };
+    unpacked.map_err(|error| {
+        let error = match error {
+            GzipError::TooLarge { max } => BodyError::TooLarge { max: max as u64 },
+            GzipError::Malformed => BodyError::Broken,
+        };
+        refuse_body(error, visit.dialect())
+    })
 }
 
 fn broken_promise(parts: &Parts) -> Refusal {
     let error = ServiceError::internal_failure("Internal service failure.");
-    Refusal::Error(error, codec_asked(parts))
+    Refusal::Error(error, codec_asked(parts).into())
 }
 
 /// For answers that are given before the target is known.
@@ -262,8 +337,7 @@ fn codec_asked(parts: &Parts) -> Codec {
     content_type.and_then(Codec::of_content_type).unwrap_or(Codec::Json)
 }
 
-fn refuse_body(parts: &Parts, error: BodyError) -> Refusal {
-    let codec = codec_asked(parts);
+fn refuse_body(error: BodyError, dialect: Dialect) -> Refusal {
     let (code, status) = match error {
         BodyError::TooLarge { .. } => ("RequestEntityTooLargeException", 413),
         BodyError::TooSlow { .. } => ("RequestTimeoutException", 408),
@@ -282,5 +356,5 @@ fn refuse_body(parts: &Parts, error: BodyError) -> Refusal {
             format!("The request body did not arrive within {} seconds.", time.as_secs_f32()),
         ),
     };
-    Refusal::Error(error, codec)
+    Refusal::Error(error, dialect)
 }

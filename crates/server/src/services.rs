@@ -1,3 +1,14 @@
 //! Adapters between AWS's shapes and the engines: the only place where both worlds meet.
 
+pub mod cloudwatch;
 pub mod kinesis;
+
+use crate::auth::Caller;
+use crate::ids::RequestId;
+
+/// What a call brings along.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub id: RequestId,
+    pub caller: Caller,
+}

@@ -5,20 +5,19 @@
 //! `cargo run --release -p millstream-streams --example put_cost`
 #![allow(clippy::disallowed_methods)]
 
+#[path = "support/no_log.rs"]
+mod no_log;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use millstream_base::{AccountId, Region, Scope, StreamArn, StreamName, Timestamp};
-use millstream_env::{BoxFuture, Env};
-use millstream_log::{
-    AppendError, Batch, Entries, LogError, LogId, LogStore, Position, PositionRange, ReadError,
-    ReadLimit, Tail,
-};
+use millstream_base::{AccountId, Region, Scope, StreamArn, StreamName};
+use millstream_env::Env;
 use millstream_meta::MemoryMeta;
 use millstream_streams::{CreateStream, NewRecord, Options, PutResult, Streams};
-use tokio::sync::watch;
+use no_log::{NoLog, processor_time};
 
 const RECORDS: usize = 500;
 const ROUNDS: usize = 2000;
@@ -60,55 +59,5 @@ async fn main() {
         let per = |d: Duration| d.as_nanos() as f64 / (RECORDS * ROUNDS) as f64;
         let (put, print) = (per(put), per(print));
         println!("{shards:>4} shards: {put:5.0} ns a record, {print:4.0} ns to print its number");
-    }
-}
-
-/// What this thread has used so far.
-fn processor_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells");
-    let used = stat.split(' ').next().expect("its first number is the time used");
-    Duration::from_nanos(used.parse().expect("in nanoseconds"))
-}
-
-/// Takes everything and keeps nothing.
-struct NoLog;
-
-impl LogStore for NoLog {
-    fn create(&self, _: Vec<LogId>) -> BoxFuture<'_, Result<(), LogError>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn append(
-        &self,
-        batches: Vec<(LogId, Batch)>,
-    ) -> BoxFuture<'_, Vec<Result<PositionRange, AppendError>>> {
-        let first = Position::new(77, 0);
-        let range = |(_, b): (_, Batch)| {
-            Ok(PositionRange { first, count: b.entries.len() as u32, at: b.at })
-        };
-        let ranges = batches.into_iter().map(range).collect();
-        Box::pin(async { ranges })
-    }
-    fn read(
-        &self,
-        log: LogId,
-        _: Position,
-        _: ReadLimit,
-    ) -> BoxFuture<'_, Result<Entries, ReadError>> {
-        Box::pin(async move { Err(ReadError::NotFound { log }) })
-    }
-    fn find(&self, log: LogId, _: Timestamp) -> BoxFuture<'_, Result<Position, ReadError>> {
-        Box::pin(async move { Err(ReadError::NotFound { log }) })
-    }
-    fn tail(&self, log: LogId) -> Result<watch::Receiver<Tail>, LogError> {
-        Err(LogError::NotFound { log })
-    }
-    fn trim(&self, _: LogId, _: Position) -> BoxFuture<'_, Result<(), LogError>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn seal(&self, log: LogId) -> BoxFuture<'_, Result<Tail, LogError>> {
-        Box::pin(async move { Err(LogError::NotFound { log }) })
-    }
-    fn delete(&self, _: Vec<LogId>) -> BoxFuture<'_, Result<(), LogError>> {
-        Box::pin(async { Ok(()) })
     }
 }

@@ -16,12 +16,15 @@ use millstream_meta::{Change, Document, Key, MetaError, MetaStore, Revision, Row
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
+use crate::consumer_stats::ConsumerStats;
 use crate::error::{Error, Result};
+use crate::hot_keys::HotKeys;
 use crate::route::Route;
 use crate::shard_map::Shard;
 use crate::shard_state::ShardState;
 use crate::stats::StreamStats;
 use crate::stream_row::{PREFIX, StreamRow, key_of, stream_of};
+use crate::throttle::StreamBudget;
 
 /// Rows that one scan of the store asks for: a large stream's takes a megabyte.
 const SCAN_PAGE: usize = 32;
@@ -35,8 +38,13 @@ pub(crate) struct Snapshot {
     pub(crate) row: StreamRow,
     pub(crate) route: Route,
     pub(crate) stats: Arc<StreamStats>,
+    pub(crate) hot: Arc<HotKeys>,
+    /// Outlives the snapshot, as `stats` do.
+    pub(crate) budget: Arc<StreamBudget>,
     /// By the shards' places in the map; they outlive the snapshot.
     states: Box<[Arc<ShardState>]>,
+    /// Of all consumers in the row; they outlive the snapshot as well.
+    pub(crate) consumer_stats: BTreeMap<StreamName, Arc<ConsumerStats>>,
     /// When the first closed shard was closed.
     pub(crate) oldest_closing: Option<Timestamp>,
 }
@@ -48,11 +56,25 @@ impl Snapshot {
         let row = StreamRow::decode(&row.key, &row.value).map_err(MetaError::from)?;
         let before = before.filter(|b| b.row.family == row.family);
         let stats = before.map(|b| b.stats.clone()).unwrap_or_default();
+        let hot = before.map(|b| b.hot.clone()).unwrap_or_default();
+        let budget = before.map(|b| b.budget.clone()).unwrap_or_default();
         let state = |s: &Shard| before.and_then(|b| b.state(s.id)).cloned().unwrap_or_default();
         let states = row.shards.all().iter().map(state).collect();
+        let consumer_stats = consumer_stats(&row, before);
         let route = Route::new(&row.shards);
         let oldest_closing = row.shards.oldest_closing();
-        Ok(Snapshot { stream, revision, row, route, stats, states, oldest_closing })
+        Ok(Snapshot {
+            stream,
+            revision,
+            row,
+            route,
+            stats,
+            hot,
+            budget,
+            states,
+            consumer_stats,
+            oldest_closing,
+        })
     }
 
     /// An open shard by its place in the route.
@@ -73,6 +95,20 @@ impl Snapshot {
     pub(crate) fn log_of(&self, shard: ShardId) -> LogId {
         self.row.log_of(shard)
     }
+}
+
+/// The figures of a row's consumers; one that was registered anew begins anew.
+fn consumer_stats(
+    row: &StreamRow,
+    before: Option<&Snapshot>,
+) -> BTreeMap<StreamName, Arc<ConsumerStats>> {
+    let same = |name: &StreamName, secs: u64| {
+        let known =
+            |b: &&Snapshot| b.row.consumers.all().any(|(n, c)| n == name && c.created_secs == secs);
+        before.filter(known).and_then(|b| b.consumer_stats.get(name)).cloned()
+    };
+    let all = row.consumers.all();
+    all.map(|(n, c)| (n.clone(), same(n, c.created_secs).unwrap_or_default())).collect()
 }
 
 type Streams = BTreeMap<Scope, BTreeMap<StreamName, Arc<Snapshot>>>;
@@ -155,10 +191,17 @@ impl Cache {
         self.seen.subscribe()
     }
 
-    /// Waits until anything changes after `revision`, at most `wait`.
-    pub(crate) async fn changed_after(&self, revision: Revision, wait: Duration) {
+    /// Waits until the copy of `stream` is newer than `revision`, at most `wait`.
+    pub(crate) async fn newer_than(&self, stream: &StreamArn, revision: Revision, wait: Duration) {
         let mut seen = self.seen.subscribe();
-        let _ = tokio::time::timeout(wait, seen.wait_for(|seen| *seen > revision)).await;
+        let newer = async {
+            while self.get(stream).is_none_or(|s| s.revision <= revision) {
+                if seen.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(wait, newer).await;
     }
 
     /// Calls `look` with every stream of `scope` whose name comes after `after`, in order, while

@@ -7,7 +7,7 @@
 
 use millstream_base::limits::{
     RECORD_KIB_DEFAULT, RECORD_KIB_MAX, RECORD_KIB_MIN, SHARD_COUNT_DEFAULT, SHARDS_PER_STREAM_MAX,
-    STREAMS_CHANGING_MAX, WARM_THROUGHPUT_MIBPS_MAX,
+    STREAMS_CHANGING_MAX,
 };
 use millstream_base::{Retention, Scope, StreamArn, Tags, Timestamp, tags};
 use millstream_meta::{Document, Expect, Key, MetaError};
@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Usage;
 use crate::cache::Snapshot;
+use crate::consumers::Consumers;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{
-    Commitment, CreateStream, Encryption, RecordDistribution, StreamMode, StreamStatus,
-    WarmThroughput,
+    CreateStream, Encryption, RecordDistribution, StreamMode, StreamStatus, WarmThroughput,
 };
 use crate::shard_map::ShardMap;
 use crate::stream_row::{Changes, StreamRow, key_of};
@@ -32,7 +32,9 @@ impl Streams {
     /// tags that can't be.
     pub async fn create_stream(&self, request: CreateStream) -> Result<()> {
         let (mode, shard_count) = check_settings(&request)?;
-        self.check_warm_throughput(&request, mode).await?;
+        if let Some(mibps) = request.warm_throughput_mibps {
+            self.check_warm_throughput(request.stream.scope(), mode, mibps).await?;
+        }
         self.check_name_is_free(&request.stream).await?;
         self.check_quotas(request.stream.scope(), mode, shard_count)?;
         check_tags(&request.stream, &request.tags)?;
@@ -100,14 +102,12 @@ impl Streams {
     ///
     /// # Errors
     /// [`Error::StreamNotFound`]; [`Error::StreamNotActive`] if it is DELETING already;
-    /// [`Error::StreamHasQueues`]; [`Error::StreamsChanging`].
+    /// [`Error::StreamHasQueues`], [`Error::StreamHasConsumers`]; [`Error::StreamsChanging`].
     pub async fn delete_stream(
         &self,
         stream: &StreamArn,
         enforce_consumer_deletion: bool,
     ) -> Result<()> {
-        // No operation registers consumers yet, so nothing stands in the way.
-        let _ = enforce_consumer_deletion;
         let duration = self.inner.options.state_durations.deleting;
         let family = self
             .change(stream, |row, status, now| {
@@ -118,14 +118,19 @@ impl Streams {
                     let (stream, count) = (stream.clone(), row.queues.len());
                     return Err(Error::StreamHasQueues { stream, count });
                 }
+                if row.consumers.count(now) > 0 && !enforce_consumer_deletion {
+                    return Err(Error::StreamHasConsumers { stream: stream.clone() });
+                }
                 if !duration.is_zero() {
                     self.check_changing(stream.scope())?;
                 }
+                row.consumers.remove_all();
                 row.status = StreamStatus::Deleting;
                 row.due = if duration.is_zero() { Timestamp::ZERO } else { now.plus(duration) };
                 Ok(row.family)
             })
             .await?;
+        self.inner.subscriptions.end_stream(family);
         if duration.is_zero() {
             self.inner.env.hesitate("stream-marked-deleting").await;
             self.finish_deletion(stream, family).await?;
@@ -144,7 +149,9 @@ impl Streams {
 
     async fn remove(&self, found: &Snapshot) -> Result<()> {
         self.inner.log.delete(found.row.logs()).await?;
+        self.forget_history(&found.stream).await?;
         self.inner.env.hesitate("stream-logs-deleted").await;
+        self.remove_policies(&found.stream).await?;
         let expect = Expect::At(found.revision);
         match self.inner.meta.delete(key_of(&found.stream), expect).await {
             Ok(revision) => {
@@ -174,7 +181,7 @@ impl Streams {
         }
     }
 
-    fn check_on_demand(&self, scope: &Scope, usage: &Usage) -> Result<()> {
+    pub(crate) fn check_on_demand(&self, scope: &Scope, usage: &Usage) -> Result<()> {
         let limit = self.inner.options.on_demand_streams_max;
         match usage.on_demand_streams < limit {
             true => Ok(()),
@@ -183,7 +190,7 @@ impl Streams {
     }
 
     /// Whether `requested` more open shards fit the account.
-    fn check_shards(&self, scope: &Scope, usage: &Usage, requested: u32) -> Result<()> {
+    pub(crate) fn check_shards(&self, scope: &Scope, usage: &Usage, requested: u32) -> Result<()> {
         let limit = self.inner.options.shards_per_account_max;
         let current = usage.provisioned_shards;
         match current.saturating_add(requested) <= limit {
@@ -200,25 +207,6 @@ impl Streams {
         }
     }
 
-    async fn check_warm_throughput(&self, request: &CreateStream, mode: StreamMode) -> Result<()> {
-        let max = WARM_THROUGHPUT_MIBPS_MAX;
-        match request.warm_throughput_mibps {
-            None => return Ok(()),
-            Some(mibps) if mibps > max => {
-                return Err(Error::WarmThroughputTooLarge { mibps, max });
-            }
-            Some(_) if mode != StreamMode::OnDemand => {
-                return Err(Error::WarmThroughputNeedsOnDemand);
-            }
-            Some(_) => {}
-        }
-        let settings = self.describe_account_settings(request.stream.scope()).await?;
-        match settings.commitment {
-            Commitment::Disabled => Err(Error::WarmThroughputNeedsCommitment),
-            _ => Ok(()),
-        }
-    }
-
     fn new_row(
         &self,
         request: &CreateStream,
@@ -228,7 +216,8 @@ impl Streams {
     ) -> StreamRow {
         let now = self.now();
         let created = Timestamp::from_secs(now.as_secs());
-        let warm = |mibps| WarmThroughput { target_mibps: mibps, current_mibps: mibps };
+        let warm =
+            |mibps| WarmThroughput { target_mibps: mibps, current_mibps: mibps.min(shard_count) };
         StreamRow {
             family,
             created,
@@ -248,6 +237,8 @@ impl Streams {
             doomed: Vec::new(),
             changes: Changes::default(),
             queues: Vec::new(),
+            consumers: Consumers::default(),
+            reshard: None,
         }
     }
 
@@ -289,6 +280,11 @@ fn check_settings(request: &CreateStream) -> Result<(StreamMode, u32)> {
     let shard_count = match (request.mode, request.shard_count) {
         (Some(StreamMode::OnDemand), Some(_)) => return Err(Error::ShardCountUnexpected),
         (Some(StreamMode::Provisioned), None) => return Err(Error::ShardCountMissing),
+        // A shard takes 1 MiB/s: what is to be warm is there from the beginning.
+        (Some(StreamMode::OnDemand), None) => request
+            .warm_throughput_mibps
+            .map_or(SHARD_COUNT_DEFAULT, |mibps| mibps.min(SHARDS_PER_STREAM_MAX))
+            .max(SHARD_COUNT_DEFAULT),
         (_, count) => count.unwrap_or(SHARD_COUNT_DEFAULT),
     };
     if let Some(kib) = request.max_record_kib

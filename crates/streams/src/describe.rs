@@ -12,6 +12,7 @@ use crate::model::{
     ListStreams, ListedStream, ShardDescription, StreamDescription, StreamStatus, StreamSummary,
     StreamsPage,
 };
+use crate::modes::warm_throughput;
 use crate::token::StreamsToken;
 
 impl Streams {
@@ -56,11 +57,11 @@ impl Streams {
             encryption: row.encryption.clone(),
             shard_metrics: row.shard_metrics.clone(),
             open_shard_count: open,
-            consumer_count: 0, // no operation registers consumers yet
+            consumer_count: row.consumers.count(self.now()),
             queue_count: row.queues.len() as u32,
             max_record_kib: row.max_record_kib,
             distribution: row.distribution,
-            warm_throughput: row.warm_throughput,
+            warm_throughput: warm_throughput(&found),
         })
     }
 

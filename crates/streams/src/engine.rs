@@ -11,11 +11,14 @@ use tokio::sync::watch;
 
 use crate::cache::{Cache, Snapshot};
 use crate::error::{Error, Result};
+use crate::feed::Feed;
 use crate::model::StreamStatus;
 use crate::options::Options;
 use crate::queue::registry::Queues;
+use crate::reshard::Resharding;
 use crate::stats::StreamCounts;
 use crate::stream_row::{StreamRow, key_of};
+use crate::subscriptions::Subscriptions;
 use crate::throttle::Throttle;
 use crate::token::TokenKey;
 
@@ -39,6 +42,9 @@ pub(crate) struct Inner {
     pub(crate) token_key: TokenKey,
     pub(crate) throttle: Throttle,
     pub(crate) queues: Queues,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) feed: Feed,
+    pub(crate) resharding: Resharding,
     /// Ends the background work when it says `true`.
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) tasks: Mutex<Vec<Task>>,

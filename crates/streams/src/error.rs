@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use millstream_base::{
-    AccountId, QueueArn, Retention, RetentionError, Scope, ShardId, StreamArn, StreamName,
-    TagError, Timestamp,
+    AccountId, HashKeyRange, QueueArn, ResourceArn, Retention, RetentionError, Scope, ShardId,
+    StreamArn, StreamName, TagError, Timestamp,
 };
 use millstream_log::{AppendError, LogError, ReadError};
 use millstream_meta::MetaError;
@@ -84,10 +84,43 @@ pub enum Error {
     Tags { stream: StreamArn, error: TagError },
 
     // Resharding.
+    /// Of an operation that changes shards, which AWS words differently.
+    #[error("there is no shard {shard} in stream {stream}")]
+    ShardMissing { stream: StreamArn, shard: ShardId },
+    #[error("shard {shard} of stream {stream} is closed")]
+    ShardClosed { stream: StreamArn, shard: ShardId },
+    #[error("hash key {hash_key} does not split {range} of {shard} in stream {stream}")]
+    SplitOutside { stream: StreamArn, shard: ShardId, hash_key: String, range: HashKeyRange },
+    #[error("shards {lower} and {upper} of stream {stream} are not neighbours in this order")]
+    ShardsNotAdjacent { stream: StreamArn, lower: ShardId, upper: ShardId },
+    #[error("stream {stream} is in on-demand mode")]
+    StreamOnDemand { stream: StreamArn },
+    #[error("{target} shards are not half to twice the {current} of stream {stream}")]
+    ShardCountStep { stream: StreamArn, current: u32, target: u32 },
+    #[error("the shard count of stream {stream} was updated {max} times in 24 hours")]
+    ShardCountUpdates { stream: StreamArn, max: usize },
 
     // Capacity modes.
+    #[error("the mode of {stream} was switched {limit} times within 24 hours")]
+    ModeSwitches { stream: StreamArn, limit: usize },
 
     // Consumers and subscriptions.
+    #[error("consumer {consumer} of stream {stream} does not exist")]
+    ConsumerNotFound { stream: StreamArn, consumer: StreamName },
+    #[error("consumer {consumer} of stream {stream} exists already")]
+    ConsumerExists { stream: StreamArn, consumer: StreamName },
+    #[error("consumer {consumer} of stream {stream}, registered at {created}, is not ACTIVE")]
+    ConsumerNotActive { stream: StreamArn, consumer: StreamName, created: Timestamp },
+    #[error("stream {stream} has {limit} consumers already")]
+    ConsumerLimit { stream: StreamArn, limit: u32 },
+    #[error("{limit} consumers of stream {stream} are CREATING already")]
+    ConsumersCreating { stream: StreamArn, limit: u32 },
+    #[error("stream {stream} has consumers")]
+    StreamHasConsumers { stream: StreamArn },
+    #[error("consumer {consumer} has another subscription to {shard} of stream {stream}")]
+    SubscriptionActive { stream: StreamArn, shard: ShardId, consumer: StreamName },
+    #[error("no room for a subscription of consumer {consumer}")]
+    SubscriptionsFull { consumer: StreamName },
 
     // Queues.
     #[error("queue {queue} does not exist")]
@@ -106,12 +139,22 @@ pub enum Error {
     QueueNeedsOnDemand { stream: StreamArn },
     #[error("stream {stream} has {count} queues")]
     StreamHasQueues { stream: StreamArn, count: usize },
+    #[error("stream {stream} has queues and can't become provisioned")]
+    QueuesKeepMode { stream: StreamArn },
+    #[error("queue {queue} has no policy")]
+    QueuePolicyNotFound { queue: QueueArn },
     #[error("a filter of {count} streams is longer than {max}")]
     QueueFilterTooLong { count: usize, max: usize },
     #[error("tags of {queue}: {error}")]
     QueueTags { queue: QueueArn, error: TagError },
 
     // Encryption, policies, monitoring.
+    #[error("{key_id:?} names no key")]
+    KeyNotFound { key_id: String },
+    #[error("encryption of {stream} was changed {limit} times in 24 hours already")]
+    EncryptionChanges { stream: StreamArn, limit: usize },
+    #[error("resource {resource} has no policy")]
+    PolicyNotFound { resource: ResourceArn },
 
     // Puts.
     /// The data alone is above the stream's bound.
@@ -134,6 +177,12 @@ pub enum Error {
     OrderingWithAuto { stream: StreamArn },
     #[error("throughput of {shard} of stream {stream} is used up")]
     Throttled { stream: StreamArn, shard: ShardId },
+
+    // Rates.
+    #[error("an operation was called too often by account {account}")]
+    CallRate { account: AccountId },
+    #[error("an operation was called too often on stream {stream}")]
+    StreamCallRate { stream: StreamArn },
 
     // Iterators and tokens.
     #[error("an iterator {} needs a sequence number", kind.as_str())]
@@ -176,21 +225,34 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         use Error::*;
         match self {
-            StreamNotFound { .. } | ShardNotFound { .. } => ErrorKind::NotFound,
+            StreamNotFound { .. } | ShardNotFound { .. } | ShardMissing { .. } => {
+                ErrorKind::NotFound
+            }
             StreamExists { .. } | StreamNotActive { .. } => ErrorKind::Conflict,
+            ConsumerNotFound { .. } => ErrorKind::NotFound,
+            ConsumerExists { .. }
+            | ConsumerNotActive { .. }
+            | StreamHasConsumers { .. }
+            | SubscriptionActive { .. } => ErrorKind::Conflict,
+            ConsumerLimit { .. } | ConsumersCreating { .. } | SubscriptionsFull { .. } => {
+                ErrorKind::LimitExceeded
+            }
             ShardLimit { .. } | ShardsPerStream { .. } | StreamsChanging { .. } => {
                 ErrorKind::LimitExceeded
             }
-            OnDemandStreams { .. } => ErrorKind::LimitExceeded,
-            QueueNotFound { .. } => ErrorKind::NotFound,
-            QueueExists { .. } | QueueNotActive { .. } | StreamHasQueues { .. } => {
-                ErrorKind::Conflict
-            }
+            QueueNotFound { .. } | QueuePolicyNotFound { .. } => ErrorKind::NotFound,
+            QueueExists { .. } | QueueNotActive { .. } => ErrorKind::Conflict,
+            StreamHasQueues { .. } | QueuesKeepMode { .. } => ErrorKind::Conflict,
             QueuesPerStream { .. } | QueuesChanging { .. } => ErrorKind::LimitExceeded,
             QueueNeedsOnDemand { .. } | QueueFilterTooLong { .. } | QueueTags { .. } => {
                 ErrorKind::Invalid
             }
-            Throttled { .. } | QueueThrottled { .. } => ErrorKind::Throttled,
+            QueueThrottled { .. } => ErrorKind::Throttled,
+            OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
+            ModeSwitches { .. } => ErrorKind::LimitExceeded,
+            EncryptionChanges { .. } => ErrorKind::LimitExceeded,
+            KeyNotFound { .. } | PolicyNotFound { .. } => ErrorKind::NotFound,
+            Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,
             Unavailable { .. } => ErrorKind::Unavailable,
             SequenceNumberOldLayout { .. } | Corrupt { .. } => ErrorKind::Internal,
@@ -205,6 +267,11 @@ impl Error {
             | WarmThroughputNeedsCommitment
             | WarmThroughputTooLarge { .. }
             | Tags { .. }
+            | ShardClosed { .. }
+            | SplitOutside { .. }
+            | ShardsNotAdjacent { .. }
+            | StreamOnDemand { .. }
+            | ShardCountStep { .. }
             | DataTooLarge { .. }
             | RecordTooLarge { .. }
             | RequestTooLarge { .. }

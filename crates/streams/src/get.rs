@@ -11,9 +11,8 @@ use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::iterator::{log_error, read_error};
 use crate::model::{ChildShard, GetRecords, Record, RecordsPage};
-use crate::put::HAS_PARTITION_KEY;
+use crate::put::{ENCRYPTED, HAS_PARTITION_KEY};
 use crate::shard_map::Shard;
-use crate::throttle::Admission;
 use crate::token::IteratorToken;
 
 /// Records from one place on, and where to go on.
@@ -35,13 +34,14 @@ impl Streams {
     /// In this order: the iterator is none, it is expired, its stream or shard is gone.
     pub async fn get_records(&self, request: GetRecords<'_>) -> Result<RecordsPage> {
         let (iterator, found) = self.admit(request).await?;
+        self.admit_read(&found, iterator.shard)?;
         let limit = ReadLimit {
             entries_max: request.limit.unwrap_or(GET_RECORDS_COUNT_MAX),
             bytes_max: GET_RECORDS_BYTES_MAX,
         };
         let shard = iterator.shard;
         let page = self.read_page(&found, shard, iterator.position, limit).await?;
-        count(&found, shard, &page);
+        self.count(&found, shard, &page);
         let (next_iterator, child_shards) = match page.end {
             Some(children) if page.records.is_empty() => (None, children),
             _ => (Some(self.issue(&found, shard, page.next)), Vec::new()),
@@ -82,10 +82,7 @@ impl Streams {
         if found.row.family != iterator.family || self.live_shard(&found, shard).is_none() {
             return Err(gone());
         }
-        match self.inner.throttle.admit_read(&found, shard, self.now()) {
-            Admission::Admitted => Ok((iterator, found)),
-            Admission::Exceeded => Err(Error::Throttled { stream, shard }),
-        }
+        Ok((iterator, found))
     }
 
     /// Reads what is there at and after `from`, without what retention has taken.
@@ -136,6 +133,19 @@ impl Streams {
     }
 }
 
+impl Streams {
+    fn count(&self, found: &Snapshot, shard: ShardId, page: &Page) {
+        let weight = |r: &Record| r.data.len() + r.partition_key.as_ref().map_or(0, |k| k.len());
+        let bytes = page.records.iter().map(weight).sum::<usize>() as u64;
+        let (records, behind) = (page.records.len() as u64, page.millis_behind_latest);
+        found.stats.read(records, bytes, behind);
+        if let Some(state) = found.state(shard) {
+            state.stats.read(records, bytes, behind);
+            state.budget.read(self.inner.throttle.quotas(&found.stream), bytes, self.now());
+        }
+    }
+}
+
 /// How far the end of what was read lies behind now.
 fn behind(entries: &Entries, tail: &Tail, now: Timestamp) -> u64 {
     let last = entries.entries.last().map_or(tail.last_at, |e| e.at);
@@ -149,16 +159,6 @@ fn record(shard: &Shard, entry: Entry) -> Record {
         arrived: entry.at,
         partition_key: has_key.then_some(entry.key),
         data: entry.value,
-        encrypted: false,
-    }
-}
-
-fn count(found: &Snapshot, shard: ShardId, page: &Page) {
-    let weight = |r: &Record| r.data.len() + r.partition_key.as_ref().map_or(0, |k| k.len());
-    let bytes: usize = page.records.iter().map(weight).sum();
-    let (records, behind) = (page.records.len() as u64, page.millis_behind_latest);
-    found.stats.read(records, bytes as u64, behind);
-    if let Some(state) = found.state(shard) {
-        state.stats.read(records, bytes as u64, behind);
+        encrypted: entry.attributes & ENCRYPTED != 0,
     }
 }

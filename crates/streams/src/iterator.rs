@@ -18,7 +18,7 @@ impl Streams {
     ///
     /// # Errors
     /// In this order: stream and shard exist; type, number and time go together; the number is one
-    /// of this shard and stream; the time is not in the future.
+    /// of this shard and stream; the time is not in the future; not too often.
     pub async fn get_shard_iterator(
         &self,
         stream: &StreamArn,
@@ -27,6 +27,7 @@ impl Streams {
     ) -> Result<String> {
         let found = self.find_for_reading(stream, shard).await?;
         let position = self.resolve(&found, shard, from).await?;
+        self.admit_iterator(&found, shard)?;
         Ok(self.issue(&found, shard, position))
     }
 

@@ -7,6 +7,7 @@ use millstream_base::limits::LIST_SHARDS_PAGE_MAX;
 use millstream_base::{ShardId, StreamArn, Timestamp};
 
 use crate::cache::Snapshot;
+use crate::control_call::ControlCall;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{ListShards, ShardFilter, ShardsPage, StreamStatus};
@@ -26,6 +27,7 @@ impl Streams {
                     created.is_none_or(|c| c.as_secs() == f.row.created.as_secs())
                 });
                 let found = found.await?;
+                self.admit_stream_call(&found, ControlCall::ListShards)?;
                 let filter = self.fix(&found, filter);
                 Ok(self.page(&found, filter, exclusive_start, max_results))
             }
@@ -33,6 +35,7 @@ impl Streams {
                 let token = self.open_shards_token(next_token, scope)?;
                 let same = |f: &Snapshot| f.row.family == token.family;
                 let found = self.find_listable(&token.stream, same).await?;
+                self.admit_stream_call(&found, ControlCall::ListShards)?;
                 Ok(self.page(&found, token.filter, Some(token.after), max_results))
             }
         }

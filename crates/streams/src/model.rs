@@ -69,6 +69,18 @@ pub enum ShardMetric {
     IteratorAgeMilliseconds,
 }
 
+impl ShardMetric {
+    pub const ALL: [ShardMetric; 7] = [
+        ShardMetric::IncomingBytes,
+        ShardMetric::IncomingRecords,
+        ShardMetric::OutgoingBytes,
+        ShardMetric::OutgoingRecords,
+        ShardMetric::WriteProvisionedThroughputExceeded,
+        ShardMetric::ReadProvisionedThroughputExceeded,
+        ShardMetric::IteratorAgeMilliseconds,
+    ];
+}
+
 /// A stream to be made.
 #[derive(Clone, Debug)]
 pub struct CreateStream {
@@ -326,7 +338,7 @@ pub struct Record {
     /// UTF-8.
     pub partition_key: Option<Bytes>,
     pub data: Bytes,
-    /// Whether it was stored encrypted.
+    /// Whether it was stored while its stream was encrypted.
     pub encrypted: bool,
 }
 

@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use millstream_base::limits;
 
+use crate::quotas::QuotaSettings;
+use crate::scaling_options::ScalingOptions;
+use crate::subscribe::SubscriptionOptions;
+
 /// Options of the engine; [`Default`] is what a node starts with.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub state_durations: StateDurations,
-    /// How long queues stay in the states between.
-    pub queue_state_durations: StateDurations,
     /// This engine's name among all on the same stores, its own and the same after a restart: it
     /// takes up at once what it served before.
     pub node: String,
+    pub subscriptions: SubscriptionOptions,
+    /// Throughput and rates.
+    pub quotas: QuotaSettings,
     /// Open shards of provisioned streams per account and region.
     pub shards_per_account_max: u32,
     /// On-demand streams per account and region.
@@ -26,6 +31,7 @@ pub struct Options {
     /// How often every shard's expired records are trimmed. Reading never shows expired records,
     /// so this only gives space back.
     pub trim_interval: Duration,
+    pub scaling: ScalingOptions,
 }
 
 /// How long streams stay in the states between. Zero (the default) ends them within the call that
@@ -33,22 +39,47 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateDurations {
     pub creating: Duration,
+    /// After all changes but those of shards.
     pub updating: Duration,
     pub deleting: Duration,
+    /// In UPDATING, when shards are split or merged.
+    pub resharding: Duration,
+    pub consumer_creating: Duration,
+    pub consumer_deleting: Duration,
+    pub queue_creating: Duration,
+    pub queue_updating: Duration,
+    pub queue_deleting: Duration,
+}
+
+impl StateDurations {
+    /// As on AWS, roughly. Source: the SDKs' waiters and what users report; AWS promises nothing.
+    pub const AWS: StateDurations = StateDurations {
+        creating: Duration::from_secs(20),
+        updating: Duration::from_secs(5),
+        deleting: Duration::from_secs(30),
+        resharding: Duration::from_secs(30),
+        consumer_creating: Duration::from_secs(10),
+        consumer_deleting: Duration::from_secs(10),
+        queue_creating: Duration::from_secs(10),
+        queue_updating: Duration::from_secs(5),
+        queue_deleting: Duration::from_secs(10),
+    };
 }
 
 impl Default for Options {
     fn default() -> Self {
         Options {
             state_durations: StateDurations::default(),
-            queue_state_durations: StateDurations::default(),
             node: "local".to_owned(),
+            subscriptions: SubscriptionOptions::default(),
+            quotas: QuotaSettings::default(),
             shards_per_account_max: limits::SHARDS_PER_ACCOUNT_DEFAULT,
             on_demand_streams_max: limits::ON_DEMAND_STREAMS_DEFAULT,
             iterator_life: limits::ITERATOR_LIFE,
             next_token_life: limits::NEXT_TOKEN_LIFE,
             sweep_interval: Duration::from_secs(1),
             trim_interval: Duration::from_secs(60),
+            scaling: ScalingOptions::default(),
         }
     }
 }

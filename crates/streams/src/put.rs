@@ -7,10 +7,11 @@
 //!  results    a  b  c  d  e          each record remembers its batch and its place in it
 //! ```
 //!
-//! A record is an entry: key = partition key, value = data, [`HAS_PARTITION_KEY`] in the
-//! attributes. All batches of a request go to the log in one call; what landed in a shard that
+//! A record is an entry: key = partition key, value = data, [`HAS_PARTITION_KEY`] and [`ENCRYPTED`]
+//! in the attributes. All batches of a request go to the log in one call; what landed in a shard that
 //! was just closed is routed anew.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,14 +25,16 @@ use crate::cache::Snapshot;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{Encryption, NewRecord, PutOutcome, PutResult, RecordDistribution, Stored};
-use crate::throttle::Admission;
+use crate::quotas::{QuotaMode, Quotas};
 
 /// Attribute of an entry whose record came with a partition key. All other bits are 0 and mean
 /// something a reader of today must not overlook.
 pub(crate) const HAS_PARTITION_KEY: u32 = 1;
+/// Attribute of an entry whose record came while its stream was encrypted.
+pub(crate) const ENCRYPTED: u32 = 2;
 
 /// How often records are routed anew because their shard was closed meanwhile.
-const REROUTES_MAX: usize = 20;
+const REROUTES_MAX: usize = 100;
 /// How long one of these waits for news of the shard map.
 const REROUTE_WAIT: Duration = Duration::from_millis(50);
 
@@ -116,7 +119,7 @@ impl Streams {
             return Err(Error::OrderingWithAuto { stream });
         }
         match SequenceNumber::parse(number) {
-            Ok(n) if n.parts().origin.created_secs <= self.now().as_secs() + 1 => Ok(()),
+            Ok(n) if n.parts().origin.created_secs <= newest_second(found, self.now()) => Ok(()),
             // Other layouts' numbers order nothing here, and are no fault of the caller's.
             Err(SequenceNumberError::OldLayout | SequenceNumberError::Foreign) => Ok(()),
             _ => Err(Error::OrderingNumber { stream, number: number.into() }),
@@ -129,6 +132,7 @@ impl Streams {
         found: std::sync::Arc<Snapshot>,
         records: &[NewRecord<'_>],
     ) -> Result<Vec<PutResult>> {
+        found.hot.sample(records, found.row.distribution);
         let mut found = found;
         let mut stored = StoredCount::default();
         let mut results: Vec<Option<PutResult>> = vec![None; records.len()];
@@ -158,14 +162,15 @@ impl Streams {
     async fn rerouted(&self, found: &Snapshot) -> Result<std::sync::Arc<Snapshot>> {
         let stream = &found.stream;
         let missing = || Error::StreamNotFound { stream: stream.clone() };
-        let fresh = self.inner.cache.fetch(stream).await?.ok_or_else(missing)?;
-        if fresh.row.family != found.row.family || fresh.row.status_at(self.now()).is_none() {
-            return Err(missing());
-        }
+        let mut fresh = self.inner.cache.fetch(stream).await?.ok_or_else(missing)?;
         if fresh.revision == found.revision {
-            self.inner.cache.changed_after(found.revision, REROUTE_WAIT).await;
+            self.inner.cache.newer_than(stream, found.revision, REROUTE_WAIT).await;
+            fresh = self.inner.cache.fetch(stream).await?.ok_or_else(missing)?;
         }
-        self.inner.cache.fetch(stream).await?.ok_or_else(missing)
+        match fresh.row.family == found.row.family && fresh.row.status_at(self.now()).is_some() {
+            true => Ok(fresh),
+            false => Err(missing()),
+        }
     }
 
     /// Groups the `waiting` records by shard.
@@ -185,13 +190,11 @@ impl Streams {
         for &at in waiting {
             let record = &records[at as usize];
             let open = route(found, record, scatter.wrapping_add(at.into()))?;
-            let shard = found.open_shard(open).id;
-            match self.inner.throttle.admit_write(found, shard, weight(record), now) {
-                Admission::Admitted => plan.add(found, open, at, record, now),
-                Admission::Exceeded => {
-                    results[at as usize] = Some(PutResult::Throttled { shard });
-                }
-            }
+            plan.add(found, open, at, record, now);
+        }
+        let quotas = self.inner.throttle.quotas(&found.stream);
+        if quotas.mode != QuotaMode::Off {
+            plan.hold_to(quotas, found, now, results);
         }
         Ok(plan)
     }
@@ -294,20 +297,71 @@ impl Plan {
             }
             let log = found.log_of(found.open_shard(open).id);
             let entries = Vec::with_capacity(self.share);
-            self.batches.push((log, Batch { at: now, entries }));
+            // A closing instant may lie a little after the clock: a child's records are not before it.
+            let at = now.max(found.open_shard(open).opened_at);
+            self.batches.push((log, Batch { at, entries }));
             self.members.push(Members { open, records: Vec::with_capacity(self.share) });
             batch
         });
-        self.batches[batch].1.entries.push(entry(record));
+        self.batches[batch].1.entries.push(entry(record, &found.row.encryption));
         self.members[batch].records.push(at);
+    }
+
+    /// Asks the shards' budgets, and takes out what they refuse. Nothing can be added afterwards.
+    fn hold_to(
+        &mut self,
+        quotas: &Quotas,
+        found: &Snapshot,
+        now: Timestamp,
+        results: &mut [Option<PutResult>],
+    ) {
+        let mut exceeded = 0;
+        for ((_, batch), members) in self.batches.iter_mut().zip(&mut self.members) {
+            let state = found.open_state(members.open);
+            let weights = batch.entries.iter().map(|e| e.key.len() + e.value.len());
+            let beyond = state.budget.admit_writes(quotas, weights, now);
+            if beyond.is_empty() {
+                continue;
+            }
+            state.stats.write_exceeded.fetch_add(beyond.len() as u64, Ordering::Relaxed);
+            exceeded += beyond.len() as u64;
+            if quotas.mode == QuotaMode::Enforced {
+                let shard = found.open_shard(members.open).id;
+                for at in &beyond {
+                    let record = members.records[*at] as usize;
+                    results[record] = Some(PutResult::Throttled { shard });
+                }
+                remove_places(&mut batch.entries, &beyond);
+                remove_places(&mut members.records, &beyond);
+            }
+        }
+        if exceeded > 0 {
+            found.stats.write_exceeded(exceeded);
+            self.batches.retain(|(_, batch)| !batch.entries.is_empty());
+            self.members.retain(|members| !members.records.is_empty());
+        }
     }
 }
 
-fn entry(record: &NewRecord<'_>) -> NewEntry {
-    let attributes = match record.partition_key {
+/// Takes out the items at `places`, which rise.
+fn remove_places<T>(items: &mut Vec<T>, places: &[usize]) {
+    let mut places = places.iter().copied().peekable();
+    let mut at = 0;
+    items.retain(|_| {
+        let gone = places.next_if_eq(&at).is_some();
+        at += 1;
+        !gone
+    });
+}
+
+fn entry(record: &NewRecord<'_>, encryption: &Encryption) -> NewEntry {
+    let mut attributes = match record.partition_key {
         Some(_) => HAS_PARTITION_KEY,
         None => 0,
     };
+    if *encryption != Encryption::None {
+        attributes |= ENCRYPTED;
+    }
     let key = record.partition_key.clone().unwrap_or_default();
     NewEntry { attributes, key, value: record.data.clone() }
 }
@@ -364,6 +418,13 @@ fn explicit_key(found: &Snapshot, record: &NewRecord<'_>) -> Result<Option<HashK
         }
         _ => Ok(None),
     }
+}
+
+/// The latest second in which a shard of the stream can have been made. Shards that are split faster
+/// than seconds pass are ahead of the clock.
+fn newest_second(found: &Snapshot, now: Timestamp) -> u64 {
+    let newest = found.row.shards.all().iter().map(|s| s.created_secs).max().unwrap_or(0);
+    newest.max(now.as_secs() + 1)
 }
 
 /// What a record counts: data and partition key, in bytes.

@@ -3,6 +3,7 @@
 mod control;
 mod life;
 mod list;
+mod policy;
 mod receipt;
 mod records;
 mod tags;

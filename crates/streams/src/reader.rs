@@ -1,13 +1,21 @@
 //! Following one shard: read on, wait for more, stop at its end.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use millstream_base::{SequenceNumber, ShardId, StreamArn};
 use millstream_log::{Position, ReadLimit, Tail};
 use tokio::sync::watch;
 
+use crate::cache::Snapshot;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::iterator::log_error;
 use crate::model::{ChildShard, Record, StartingPosition};
+use crate::shard_map::Shard;
+
+/// How long news of a row are waited for before the row is looked at anyway.
+const CLOSING_WAIT: Duration = Duration::from_secs(1);
 
 /// A place in a shard that moves on as it is read. Needs no renewal and never expires.
 pub struct ShardReader {
@@ -63,8 +71,43 @@ impl ShardReader {
     pub async fn ready(&mut self) -> Result<()> {
         let position = self.position;
         let something = |t: &Tail| t.next > position || t.sealed;
-        let ended = self.tail.wait_for(something).await.is_err();
-        if ended { Err(self.gone()) } else { Ok(()) }
+        let tail = self.tail.wait_for(something).await.map(|tail| *tail);
+        match tail {
+            Err(_) => Err(self.gone()),
+            Ok(tail) if tail.next > position => Ok(()),
+            Ok(_) => self.closed().await,
+        }
+    }
+
+    /// Waits until the row says of a sealed shard that it is closed: only then has it children.
+    async fn closed(&self) -> Result<()> {
+        loop {
+            let found = self.found().await?;
+            if !found.row.shards.get(self.shard).is_some_and(Shard::is_open) {
+                return Ok(());
+            }
+            self.streams.inner.cache.newer_than(&self.stream, found.revision, CLOSING_WAIT).await;
+        }
+    }
+
+    pub(crate) fn shard(&self) -> ShardId {
+        self.shard
+    }
+    pub(crate) fn family(&self) -> u32 {
+        self.family
+    }
+    /// What is read next.
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+    /// The shard's end as it stands now.
+    pub(crate) fn tail(&self) -> Tail {
+        *self.tail.borrow()
+    }
+    /// Moves on, after what was read from [`ShardReader::position`] in another way.
+    pub(crate) fn advance(&mut self, to: Position) {
+        assert!(to >= self.position, "{to:?} lies before {:?}", self.position);
+        self.position = to;
     }
 
     /// What is there now, up to `records_max` records and `bytes_max` bytes (one record always),
@@ -72,11 +115,7 @@ impl ShardReader {
     ///
     /// The shard's end comes with its last records, or alone.
     pub async fn read(&mut self, records_max: usize, bytes_max: usize) -> Result<ReaderPage> {
-        let found = self.streams.look_up(&self.stream).await?.ok_or_else(|| self.gone())?;
-        if found.row.family != self.family || self.streams.live_shard(&found, self.shard).is_none()
-        {
-            return Err(self.gone());
-        }
+        let found = self.found().await?;
         let limit = ReadLimit { entries_max: records_max, bytes_max };
         let page = self.streams.read_page(&found, self.shard, self.position, limit).await?;
         self.position = page.next;
@@ -93,13 +132,23 @@ impl ShardReader {
         })
     }
 
-    fn gone(&self) -> Error {
+    /// The stream, if it is still the same and has this shard.
+    async fn found(&self) -> Result<Arc<Snapshot>> {
+        let found = self.streams.look_up(&self.stream).await?.ok_or_else(|| self.gone())?;
+        let same = found.row.family == self.family;
+        match same && self.streams.live_shard(&found, self.shard).is_some() {
+            true => Ok(found),
+            false => Err(self.gone()),
+        }
+    }
+
+    pub(crate) fn gone(&self) -> Error {
         Error::ShardNotFound { stream: self.stream.clone(), shard: self.shard }
     }
 }
 
 /// The last position before this one, at which AFTER_SEQUENCE_NUMBER leads here.
-fn before(position: Position) -> Position {
+pub(crate) fn before(position: Position) -> Position {
     match position {
         Position::START => position,
         Position { lsn, index: 0 } => Position::new(lsn - 1, u32::MAX),

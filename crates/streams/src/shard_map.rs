@@ -152,6 +152,11 @@ impl ShardMap {
         Some(&self.shards[self.place(id)?])
     }
 
+    /// The number of the next shard that is made.
+    pub fn next(&self) -> u32 {
+        self.next
+    }
+
     /// Where in [`ShardMap::all`] the shard stands.
     pub fn place(&self, id: ShardId) -> Option<usize> {
         self.shards.binary_search_by_key(&id, |s| s.id).ok()
@@ -230,12 +235,12 @@ impl ShardMap {
     /// Closes all of `parents` at one instant, which is not before any of them was opened even if
     /// the clock stepped back. Returns the instant and the children's creation second.
     fn close(&mut self, parents: &[ShardId], now: Timestamp) -> (Timestamp, u64) {
-        let mut closing: Vec<&mut Shard> =
-            self.shards.iter_mut().filter(|s| parents.contains(&s.id)).collect();
-        let at = closing.iter().map(|s| s.opened_at).fold(now, Timestamp::max);
-        let secs = closing.iter().map(|s| s.created_secs).fold(at.as_secs(), u64::max);
-        for shard in &mut closing {
-            shard.closed = Some(Closed { at, secs });
+        let closing: Vec<usize> = parents.iter().filter_map(|id| self.place(*id)).collect();
+        let of = |place: &usize| &self.shards[*place];
+        let at = closing.iter().map(|p| of(p).opened_at).fold(now, Timestamp::max);
+        let secs = closing.iter().map(|p| of(p).created_secs).fold(at.as_secs(), u64::max);
+        for place in closing {
+            self.shards[place].closed = Some(Closed { at, secs });
         }
         (at, secs + 1)
     }

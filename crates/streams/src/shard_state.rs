@@ -5,7 +5,6 @@ use crate::throttle::ShardBudget;
 
 #[derive(Debug, Default)]
 pub(crate) struct ShardState {
-    #[allow(dead_code)] // asked as soon as shards have budgets
     pub(crate) budget: ShardBudget,
     pub(crate) stats: ShardStats,
 }

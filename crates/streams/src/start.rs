@@ -11,10 +11,13 @@ use tokio::sync::watch;
 use crate::cache::Cache;
 use crate::engine::{Inner, Streams};
 use crate::error::Result;
+use crate::feed::Feed;
 use crate::options::Options;
 use crate::queue::registry::Queues;
+use crate::reshard::Resharding;
+use crate::subscriptions::Subscriptions;
 use crate::throttle::Throttle;
-use crate::{sweep, token, trim};
+use crate::{scaling, sweep, token, trim};
 
 impl Streams {
     /// Reads what the stores hold and starts the background work: following the rows, finishing
@@ -42,6 +45,7 @@ impl Streams {
             stopped.clone(),
         )
         .await?;
+        let throttle = Throttle::new(options.quotas.clone());
         let inner = Inner {
             env: env.clone(),
             log,
@@ -49,16 +53,21 @@ impl Streams {
             options,
             cache,
             token_key,
-            throttle: Throttle::default(),
             queues,
+            subscriptions: Subscriptions::default(),
+            feed: Feed::default(),
+            throttle,
+            resharding: Resharding::default(),
             stop,
             tasks: Mutex::new(vec![follow, follow_queues]),
         };
         let streams = Streams { inner: Arc::new(inner) };
         let weak = Arc::downgrade(&streams.inner);
         let sweep = env.spawn("streams-sweep", sweep::run(weak.clone(), stopped.clone()));
-        let trim = env.spawn("streams-trim", trim::run(weak, stopped));
-        streams.inner.tasks.lock().extend([sweep, trim]);
+        let trim = env.spawn("streams-trim", trim::run(weak.clone(), stopped.clone()));
+        let scaling = scaling::run(weak, env.clone(), stopped);
+        let scaling = env.spawn("streams-scaling", scaling);
+        streams.inner.tasks.lock().extend([sweep, trim, scaling]);
         Ok(streams)
     }
 }

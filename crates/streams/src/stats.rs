@@ -94,6 +94,8 @@ pub(crate) struct StreamStats {
     incoming_bytes: AtomicU64,
     failed_records: AtomicU64,
     throttled_records: AtomicU64,
+    write_exceeded: AtomicU64,
+    read_exceeded: AtomicU64,
     get_records_calls: AtomicU64,
     get_records_records: AtomicU64,
     get_records_bytes: AtomicU64,
@@ -109,7 +111,12 @@ pub struct StreamCounts {
     pub incoming_bytes: u64,
     /// Records that could not be stored, throttled ones not included.
     pub failed_records: u64,
+    /// Records that were refused because of a shard's throughput.
     pub throttled_records: u64,
+    /// Records beyond a shard's throughput, refused or (where quotas are only measured) not.
+    pub write_exceeded: u64,
+    /// GetRecords calls beyond a shard's throughput, refused or not.
+    pub read_exceeded: u64,
     pub get_records_calls: u64,
     pub get_records_records: u64,
     pub get_records_bytes: u64,
@@ -128,6 +135,14 @@ impl StreamStats {
         self.throttled_records.fetch_add(throttled, Ordering::Relaxed);
     }
 
+    pub(crate) fn write_exceeded(&self, records: u64) {
+        self.write_exceeded.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read_exceeded(&self) {
+        self.read_exceeded.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn read(&self, records: u64, bytes: u64, millis_behind: u64) {
         self.get_records_calls.fetch_add(1, Ordering::Relaxed);
         self.get_records_records.fetch_add(records, Ordering::Relaxed);
@@ -144,6 +159,8 @@ impl StreamStats {
             incoming_bytes: n(&self.incoming_bytes),
             failed_records: n(&self.failed_records),
             throttled_records: n(&self.throttled_records),
+            write_exceeded: n(&self.write_exceeded),
+            read_exceeded: n(&self.read_exceeded),
             get_records_calls: n(&self.get_records_calls),
             get_records_records: n(&self.get_records_records),
             get_records_bytes: n(&self.get_records_bytes),

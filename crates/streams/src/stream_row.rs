@@ -7,9 +7,11 @@ use millstream_log::LogId;
 use millstream_meta::{Document, Key};
 use serde::{Deserialize, Serialize};
 
+use crate::consumers::Consumers;
 use crate::model::{
     Encryption, RecordDistribution, ShardMetric, StreamMode, StreamStatus, WarmThroughput,
 };
+use crate::reshard_plan::Reshard;
 use crate::shard_map::ShardMap;
 
 /// What the keys of all stream rows start with.
@@ -61,6 +63,12 @@ pub(crate) struct StreamRow {
     /// The queues that deliver this stream; as long as there are any, it can't be deleted.
     #[serde(default)]
     pub(crate) queues: Vec<QueueId>,
+    /// Fan-out consumers.
+    #[serde(default)]
+    pub(crate) consumers: Consumers,
+    /// A change of the shards that was begun; until it is done, the stream is UPDATING.
+    #[serde(default)]
+    pub(crate) reshard: Option<Reshard>,
 }
 
 /// When something was done that may be done only so often in 24 hours; older times are forgotten.
@@ -105,6 +113,9 @@ impl StreamRow {
             StreamStatus::Creating if !self.logs_made || now < self.due => {
                 Some(StreamStatus::Creating)
             }
+            _ if self.reshard.is_some() && self.status != StreamStatus::Deleting => {
+                Some(StreamStatus::Updating)
+            }
             StreamStatus::Updating if now < self.due => Some(StreamStatus::Updating),
             StreamStatus::Deleting if now < self.due => Some(StreamStatus::Deleting),
             StreamStatus::Deleting => None,
@@ -130,6 +141,7 @@ impl StreamRow {
         if let Some(status) = self.status_at(now) {
             self.status = status;
         }
+        self.consumers.settle(now);
     }
 
     pub(crate) fn log_of(&self, shard: ShardId) -> LogId {
@@ -139,6 +151,9 @@ impl StreamRow {
     /// All logs that may exist.
     pub(crate) fn logs(&self) -> Vec<LogId> {
         let shards = self.shards.all().iter().map(|s| s.id);
-        shards.chain(self.doomed.iter().copied()).map(|shard| self.log_of(shard)).collect()
+        let begun = self.reshard.as_ref().and_then(|r| r.plan(&self.shards).ok());
+        let begun = begun.into_iter().flat_map(|plan| plan.new);
+        let shards = shards.chain(self.doomed.iter().copied()).chain(begun);
+        shards.map(|shard| self.log_of(shard)).collect()
     }
 }

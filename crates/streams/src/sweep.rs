@@ -1,4 +1,5 @@
-//! Finishing what was begun: streams half made or marked for deletion, shards past retention.
+//! Finishing what was begun: streams half made or marked for deletion, reshards, shards past
+//! retention.
 //!
 //! Everything here can be done twice and by several nodes at once: logs are made and removed by
 //! number, rows by compare-and-set.
@@ -39,6 +40,7 @@ impl Streams {
                 }
                 StreamStatus::Deleting => Ok(()),
                 _ if !found.row.logs_made => self.finish_creation(&found.stream, &found.row).await,
+                _ if found.row.reshard.is_some() => self.finish_reshard(&found.stream).await,
                 _ if has_expired_shards(&found, now) => {
                     self.remove_expired_shards(&found.stream).await
                 }

@@ -2,8 +2,12 @@
 
 mod listing;
 mod memory_log;
+mod modes;
 mod queues;
+mod quotas;
 mod reading;
+mod resharding;
+mod scaling;
 mod streams;
 mod tokens;
 mod writing;
@@ -124,32 +128,21 @@ impl World {
         texts(&self.get(&iterator).await.unwrap())
     }
 
-    /// Splits a shard in the middle as resharding will: the log is sealed, then the row changes.
+    /// Splits a shard in the middle.
     async fn split(&self, stream: &StreamArn, shard: u32) -> [u32; 2] {
         let found = self.streams.look_up(stream).await.unwrap().unwrap();
         let range = found.row.shards.get(ShardId::new(shard)).unwrap().range;
-        let at = HashKey(range.start.0 + (range.end.0 - range.start.0) / 2 + 1);
-        self.log.seal(LogId::new(found.row.family, shard)).await.unwrap();
-        let split = self.streams.change_active(stream, |row, now| {
-            Ok(row.shards.split(ShardId::new(shard), at, now).unwrap().map(ShardId::number))
-        });
-        let children = split.await.unwrap();
-        let logs = children.map(|c| LogId::new(found.row.family, c)).to_vec();
-        self.log.create(logs).await.unwrap();
-        children
+        let at = HashKey(range.start.0 + (range.end.0 - range.start.0) / 2 + 1).to_string();
+        let next = found.row.shards.next();
+        self.streams.split_shard(stream, ShardId::new(shard), &at).await.unwrap();
+        [next, next + 1]
     }
 
     async fn merge(&self, stream: &StreamArn, lower: u32, upper: u32) -> u32 {
-        let found = self.streams.look_up(stream).await.unwrap().unwrap();
-        for shard in [lower, upper] {
-            self.log.seal(LogId::new(found.row.family, shard)).await.unwrap();
-        }
-        let merge = self.streams.change_active(stream, |row, now| {
-            Ok(row.shards.merge(ShardId::new(lower), ShardId::new(upper), now).unwrap().number())
-        });
-        let child = merge.await.unwrap();
-        self.log.create(vec![LogId::new(found.row.family, child)]).await.unwrap();
-        child
+        let next = self.streams.look_up(stream).await.unwrap().unwrap().row.shards.next();
+        let (lower, upper) = (ShardId::new(lower), ShardId::new(upper));
+        self.streams.merge_shards(stream, lower, upper).await.unwrap();
+        next
     }
 }
 

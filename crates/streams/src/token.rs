@@ -47,6 +47,15 @@ pub(crate) struct StreamsToken {
     pub(crate) after: StreamName,
 }
 
+/// Where ListStreamConsumers goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConsumersToken {
+    pub(crate) issued: Timestamp,
+    pub(crate) stream: StreamArn,
+    pub(crate) family: u32,
+    pub(crate) after: StreamName,
+}
+
 /// What a token says, and how it is written.
 pub(crate) trait Token: Sized {
     /// Authenticated with the token: one kind is not taken for another.
@@ -197,6 +206,25 @@ impl Token for StreamsToken {
         let issued = Timestamp::from_millis(from.u64()?);
         let last = from.stream()?;
         Some(StreamsToken { issued, scope: last.scope().clone(), after: last.name().clone() })
+    }
+}
+
+impl Token for ConsumersToken {
+    const KIND: &'static [u8] = b"consumers";
+
+    fn write(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.issued.as_millis());
+        put_stream(out, &self.stream);
+        put_u32(out, self.family);
+        out.push(self.after.as_str().len() as u8); // at most 128 bytes long
+        out.extend_from_slice(self.after.as_str().as_bytes());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let issued = Timestamp::from_millis(from.u64()?);
+        let (stream, family) = (from.stream()?, from.u32()?);
+        let after = StreamName::new(from.text()?).ok()?;
+        Some(ConsumersToken { issued, stream, family, after })
     }
 }
 

@@ -7,7 +7,7 @@ use millstream_base::{Scope, StreamArn, Timestamp};
 
 use crate::engine::Streams;
 use crate::error::{Error, Result};
-use crate::token::{IteratorToken, ShardsToken, StreamsToken, Token};
+use crate::token::{ConsumersToken, IteratorToken, ShardsToken, StreamsToken, Token};
 
 /// Most characters of a list token that can be ours.
 const TOKEN_CHARS_MAX: usize = 1024;
@@ -36,6 +36,20 @@ impl Streams {
         let token: StreamsToken = self.open_list_token(text)?;
         self.check_list_token(token.issued, &token.scope, scope)?;
         Ok(token)
+    }
+
+    /// A token of that stream's consumers.
+    pub(crate) fn open_consumers_token(
+        &self,
+        text: &str,
+        stream: &StreamArn,
+    ) -> Result<ConsumersToken> {
+        let token: ConsumersToken = self.open_list_token(text)?;
+        self.check_list_token(token.issued, token.stream.scope(), stream.scope())?;
+        match token.stream == *stream {
+            true => Ok(token),
+            false => Err(Error::NextTokenInvalid),
+        }
     }
 
     /// The stream whose shards a ListShards token lists, for authorization; neither its age nor

@@ -187,11 +187,8 @@ async fn check_work(env: Env, known: Shared) {
     }
 }
 
-async fn lives<F, G>(
-    world: SimWorld,
-    live: impl Fn(SimWorld, Env) -> F,
-    check: impl Fn(Env) -> G,
-) where
+async fn lives<F, G>(world: SimWorld, live: impl Fn(SimWorld, Env) -> F, check: impl Fn(Env) -> G)
+where
     F: Future<Output = ()> + Send + 'static,
     G: Future<Output = ()> + Send + 'static,
 {
@@ -214,7 +211,11 @@ async fn working(world: SimWorld) {
 }
 
 /// Makes and deletes queues until the node is torn down.
-async fn come_and_go(world: SimWorld, env: Env, exists: Arc<Mutex<BTreeMap<String, Option<bool>>>>) {
+async fn come_and_go(
+    world: SimWorld,
+    env: Env,
+    exists: Arc<Mutex<BTreeMap<String, Option<bool>>>>,
+) {
     let Ok(node) = start(env.clone()).await else { return };
     let streams = &node.streams;
     let _ = streams.create_stream(create_stream()).await;

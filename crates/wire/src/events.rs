@@ -38,31 +38,68 @@ pub trait Event: Sized + Send + fmt::Debug + 'static {
 }
 
 /// A stream of events; an error in it is the last thing it tells.
-pub struct Events<E>(BoxStream<'static, Result<E, ServiceError>>);
+pub struct Events<E>(Source<E>);
+
+type Frames = BoxStream<'static, Result<Bytes, ServiceError>>;
+
+enum Source<E> {
+    Events(BoxStream<'static, Result<E, ServiceError>>),
+    /// Makes the frames themselves, for a codec.
+    Frames(Box<dyn FnOnce(Codec) -> Frames + Send>),
+}
 
 impl<E: Event> Events<E> {
     pub fn new(events: impl Stream<Item = Result<E, ServiceError>> + Send + 'static) -> Self {
-        Events(events.boxed())
+        Events(Source::Events(events.boxed()))
+    }
+
+    /// Events whose frames `make` yields as [`event_frame`] would, for the codec it is given: many
+    /// answers that tell the same event can share one frame.
+    pub fn of_frames<S>(make: impl FnOnce(Codec) -> S + Send + 'static) -> Self
+    where
+        S: Stream<Item = Result<Bytes, ServiceError>> + Send + 'static,
+    {
+        Events(Source::Frames(Box::new(move |codec| make(codec).boxed())))
     }
 
     /// The events themselves, for callers.
     pub fn into_stream(self) -> BoxStream<'static, Result<E, ServiceError>> {
-        self.0
+        match self.0 {
+            Source::Events(events) => events,
+            Source::Frames(make) => {
+                make(Codec::Cbor).filter_map(|f| std::future::ready(read_back(f))).boxed()
+            }
+        }
     }
 
-    /// The frames of an answer, `initial-response` first. Ends after the first error.
-    pub fn into_frames(self, codec: Codec) -> BoxStream<'static, Result<Bytes, ServiceError>> {
+    /// The frames of an answer, `initial-response` first. Ends after the first error, which
+    /// becomes an exception frame.
+    pub fn into_frames(self, codec: Codec) -> Frames {
         let first = stream::once(std::future::ready(Ok(initial_response(codec))));
-        let frames = self.0.scan(false, move |ended, event| {
-            let frame = (!*ended).then(|| match &event {
-                Ok(event) => event_frame(event, codec),
-                Err(error) => exception_frame(error, codec),
-            });
-            *ended |= event.is_err();
+        let frames = match self.0 {
+            Source::Events(events) => {
+                events.map(move |event| event.map(|e| event_frame(&e, codec))).boxed()
+            }
+            Source::Frames(make) => make(codec),
+        };
+        let frames = frames.scan(false, move |ended, told| {
+            let failed = told.is_err();
+            let frame = (!*ended).then(|| told.unwrap_or_else(|e| exception_frame(&e, codec)));
+            *ended |= failed;
             std::future::ready(frame.map(Ok))
         });
         first.chain(frames).boxed()
     }
+}
+
+/// What a frame of ours tells.
+fn read_back<E: Event>(frame: Result<Bytes, ServiceError>) -> Option<Result<E, ServiceError>> {
+    let unreadable = || ServiceError::internal_failure("an event's frame can't be read");
+    let read = |frame: Bytes| match Frame::take(&mut BytesMut::from(frame)) {
+        Ok(Some(frame)) => frame.event(Codec::Cbor),
+        _ => Err(unreadable()),
+    };
+    frame.and_then(read).transpose()
 }
 
 impl<E> fmt::Debug for Events<E> {

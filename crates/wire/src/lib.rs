@@ -1,4 +1,5 @@
-//! AWS's protocols as pure functions: shapes, JSON, REST-JSON, CBOR, event streams, errors, SigV4.
+//! AWS's protocols as pure functions: shapes, JSON, REST-JSON, CBOR, query and XML, event streams,
+//! errors, SigV4.
 //!
 //! A shape is declared once with [`shape!`] and thereby speaks every codec ([`Value`]). A service is
 //! declared once with [`operations!`] and thereby has a trait to implement, a table and a dispatcher.
@@ -8,6 +9,7 @@
 //! Invariant: no input makes it panic, recurse without bound, or allocate more than a small multiple
 //! of the input's length.
 
+pub mod buffers;
 pub mod cbor;
 pub mod check;
 pub mod codec;
@@ -18,6 +20,7 @@ pub mod events;
 pub mod json;
 pub mod operation;
 pub mod pattern;
+pub mod query;
 pub mod rest;
 #[cfg(feature = "test-support")]
 pub mod sample;

@@ -16,6 +16,7 @@ use crate::coding::DecodeError;
 use crate::constraint::Missing;
 use crate::error::ServiceError;
 use crate::events::{Event, Events};
+use crate::query::QueryNames;
 use crate::value::{Structure, Value};
 #[doc(hidden)]
 pub use crate::visit::ShapeVisitor;
@@ -31,6 +32,8 @@ pub struct Service {
     pub codec: Codec,
     /// The Java package that sentences show in front of structures.
     pub namespace: &'static str,
+    /// Of a service that also speaks, or once spoke, the query protocol.
+    pub query: Option<&'static QueryNames>,
 }
 
 /// One operation of a service.
@@ -102,6 +105,10 @@ pub trait Protocol: Send + Sync {
     /// As [`Codec::decode`].
     fn decode<T: Value>(&self, op: &'static Operation) -> Result<(T, Missing), DecodeError>;
     fn encode<T: Value>(&self, op: &'static Operation, output: &T) -> Reply;
+    /// The answer of an operation that has no output.
+    fn encode_nothing(&self, op: &'static Operation) -> Reply {
+        Reply::whole(op.http.status, self.codec().content_type(), Bytes::new())
+    }
     fn codec(&self) -> Codec;
 }
 
@@ -193,10 +200,10 @@ impl<T: Structure> Output for T {
     }
 }
 
-/// Zero bytes.
+/// Nothing, as the protocol says it.
 impl Output for () {
     fn reply(self, op: &'static Operation, protocol: &impl Protocol) -> Reply {
-        Reply::whole(op.http.status, protocol.codec().content_type(), Bytes::new())
+        protocol.encode_nothing(op)
     }
 }
 
@@ -290,6 +297,7 @@ macro_rules! operations {
         target = $target:literal;
         codec = $codec:ident;
         namespace = $namespace:literal;
+        $(query = $xml:literal;)?
         trait $Trait:ident {
             $($Op:ident $method:ident $In:ty => $Out:ty $(, $http:expr)?;)*
         }
@@ -299,6 +307,13 @@ macro_rules! operations {
             target: $target,
             codec: $crate::Codec::$codec,
             namespace: $namespace,
+            query: {
+                const NAMES: &[$crate::query::QueryNames] = &[$($crate::query::QueryNames {
+                    namespace: $xml,
+                    error_shapes: errors::SHAPES,
+                })?];
+                NAMES.first()
+            },
         };
 
         /// All operations of the model; `Op` counts in the same order.

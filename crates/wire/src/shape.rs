@@ -169,10 +169,11 @@ macro_rules! enumeration {
 /// Declares the modelled errors of a service: one constructor each.
 ///
 /// `resource_not_found = "ResourceNotFoundException" 400;` yields
-/// `fn resource_not_found(message: impl Into<String>) -> ServiceError`.
+/// `fn resource_not_found(message: impl Into<String>) -> ServiceError`. A third part names the shape
+/// where that is not the code.
 #[macro_export]
 macro_rules! errors {
-    ($($name:ident = $code:literal $status:literal;)*) => {
+    ($($name:ident = $code:literal $status:literal $($shape:literal)?;)*) => {
         /// The service's modelled errors: constructors, and the codes as constants.
         pub mod errors {
             $(
@@ -184,6 +185,9 @@ macro_rules! errors {
 
             /// Every modelled error with its status.
             pub const ALL: &[(&str, u16)] = &[$(($code, $status)),*];
+
+            /// The codes of errors whose shape has another name, and that name.
+            pub const SHAPES: &[(&str, &str)] = &[$($(($code, $shape),)?)*];
         }
     };
 }

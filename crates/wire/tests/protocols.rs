@@ -16,8 +16,13 @@ use millstream_wire::rest::{Rest, decode_response, encode_request, route};
 use millstream_wire::{Codec, Operation, Protocol, Service, ServiceError};
 use serde_json::{Value as Json, json};
 
-static SERVICE: Service =
-    Service { signing_name: "test", target: "JsonProtocol", codec: Codec::Json, namespace: "test" };
+static SERVICE: Service = Service {
+    signing_name: "test",
+    target: "JsonProtocol",
+    codec: Codec::Json,
+    namespace: "test",
+    query: None,
+};
 
 #[test]
 fn json_1_1_requests() {

@@ -49,11 +49,14 @@ fn operations(out: &mut String, model: &Model) -> Result<()> {
     let _ = write!(
         out,
         "\noperations! {{\n    service = {signing:?};\n    target = {:?};\n    codec = {codec};\n    \
-         namespace = \"com.amazonaws.{}.v{version}\";\n    trait {} {{\n",
+         namespace = \"com.amazonaws.{}.v{version}\";\n",
         model.metadata("targetPrefix"),
         id.to_lowercase(),
-        names::type_name(&id),
     );
+    if model.speaks_query() {
+        let _ = writeln!(out, "    query = {:?};", model.metadata("xmlNamespace"));
+    }
+    let _ = writeln!(out, "    trait {} {{", names::type_name(&id));
     for (name, operation) in model.operations() {
         let input = match operation["input"]["shape"].as_str() {
             Some(shape) => names::type_name(shape),
@@ -138,7 +141,8 @@ fn errors(out: &mut String, model: &Model) {
         let code = shape["error"]["code"].as_str().unwrap_or(name);
         let fault = if is(shape, "fault") { 500 } else { 400 };
         let status = shape["error"]["httpStatusCode"].as_u64().unwrap_or(fault);
-        let _ = writeln!(out, "    {} = {code:?} {status};", names::error(name));
+        let shape = if code == name { String::new() } else { format!(" {name:?}") };
+        let _ = writeln!(out, "    {} = {code:?} {status}{shape};", names::error(name));
     }
     out.push_str("}\n");
 }

@@ -37,6 +37,12 @@ impl Model {
         first.unwrap_or_default().to_owned()
     }
 
+    /// Whether the query protocol is among the model's.
+    pub(super) fn speaks_query(&self) -> bool {
+        let listed = self.json["metadata"]["protocols"].as_array().into_iter().flatten();
+        self.protocol() == "query" || listed.into_iter().any(|name| name == "query")
+    }
+
     pub(super) fn operations(&self) -> &Map<String, Value> {
         self.json["operations"].as_object().expect("operations are an object")
     }

@@ -11,6 +11,7 @@ operations! {
     target = "GraniteServiceVersion20100801";
     codec = RpcV2Cbor;
     namespace = "com.amazonaws.cloudwatch.v20100801";
+    query = "http://monitoring.amazonaws.com/doc/2010-08-01/";
     trait CloudWatch {
         GetMetricData get_metric_data GetMetricDataInput => GetMetricDataOutput;
         GetMetricStatistics get_metric_statistics GetMetricStatisticsInput => GetMetricStatisticsOutput;
@@ -20,11 +21,11 @@ operations! {
 }
 
 errors! {
-    internal_service_fault = "InternalServiceError" 500;
+    internal_service_fault = "InternalServiceError" 500 "InternalServiceFault";
     invalid_next_token = "InvalidNextToken" 400;
-    invalid_parameter_combination = "InvalidParameterCombination" 400;
-    invalid_parameter_value = "InvalidParameterValue" 400;
-    missing_required_parameter = "MissingParameter" 400;
+    invalid_parameter_combination = "InvalidParameterCombination" 400 "InvalidParameterCombinationException";
+    invalid_parameter_value = "InvalidParameterValue" 400 "InvalidParameterValueException";
+    missing_required_parameter = "MissingParameter" 400 "MissingRequiredParameterException";
 }
 
 shape! {

@@ -11,6 +11,7 @@ operations! {
     target = "";
     codec = Json;
     namespace = "com.amazonaws.iam.v20100508";
+    query = "https://iam.amazonaws.com/doc/2010-05-08/";
     trait IAM {
         AddUserToGroup add_user_to_group AddUserToGroupRequest => ();
         AttachGroupPolicy attach_group_policy AttachGroupPolicyRequest => ();
@@ -68,17 +69,17 @@ operations! {
 }
 
 errors! {
-    concurrent_modification = "ConcurrentModification" 409;
-    delete_conflict = "DeleteConflict" 409;
-    entity_already_exists = "EntityAlreadyExists" 409;
-    invalid_input = "InvalidInput" 400;
-    limit_exceeded = "LimitExceeded" 409;
-    malformed_policy_document = "MalformedPolicyDocument" 400;
-    no_such_entity = "NoSuchEntity" 404;
-    policy_evaluation = "PolicyEvaluation" 500;
-    policy_not_attachable = "PolicyNotAttachable" 400;
-    service_failure = "ServiceFailure" 500;
-    unmodifiable_entity = "UnmodifiableEntity" 400;
+    concurrent_modification = "ConcurrentModification" 409 "ConcurrentModificationException";
+    delete_conflict = "DeleteConflict" 409 "DeleteConflictException";
+    entity_already_exists = "EntityAlreadyExists" 409 "EntityAlreadyExistsException";
+    invalid_input = "InvalidInput" 400 "InvalidInputException";
+    limit_exceeded = "LimitExceeded" 409 "LimitExceededException";
+    malformed_policy_document = "MalformedPolicyDocument" 400 "MalformedPolicyDocumentException";
+    no_such_entity = "NoSuchEntity" 404 "NoSuchEntityException";
+    policy_evaluation = "PolicyEvaluation" 500 "PolicyEvaluationException";
+    policy_not_attachable = "PolicyNotAttachable" 400 "PolicyNotAttachableException";
+    service_failure = "ServiceFailure" 500 "ServiceFailureException";
+    unmodifiable_entity = "UnmodifiableEntity" 400 "UnmodifiableEntityException";
 }
 
 shape! {

@@ -1337,7 +1337,7 @@ shape! {
 shape! {
     pub struct SubscribeToShardEvent {
         records: Vec<Record> = "Records",
-        continuation_sequence_number: String = "ContinuationSequenceNumber" [pattern(r"^(0|([1-9]\d{0,128}))$")],
+        continuation_sequence_number: Option<String> = "ContinuationSequenceNumber" [pattern(r"^(0|([1-9]\d{0,128}))$")],
         millis_behind_latest: i64 = "MillisBehindLatest" [range_min(0)],
         child_shards: Option<Vec<ChildShard>> = "ChildShards",
     }

@@ -11,6 +11,7 @@ operations! {
     target = "";
     codec = Json;
     namespace = "com.amazonaws.sts.v20110615";
+    query = "https://sts.amazonaws.com/doc/2011-06-15/";
     trait STS {
         AssumeRole assume_role AssumeRoleRequest => AssumeRoleResponse;
         AssumeRoleWithWebIdentity assume_role_with_web_identity AssumeRoleWithWebIdentityRequest => AssumeRoleWithWebIdentityResponse;
@@ -23,12 +24,12 @@ operations! {
 
 errors! {
     expired_token = "ExpiredTokenException" 400;
-    idp_communication_error = "IDPCommunicationError" 400;
-    idp_rejected_claim = "IDPRejectedClaim" 403;
+    idp_communication_error = "IDPCommunicationError" 400 "IDPCommunicationErrorException";
+    idp_rejected_claim = "IDPRejectedClaim" 403 "IDPRejectedClaimException";
     invalid_authorization_message = "InvalidAuthorizationMessageException" 400;
-    invalid_identity_token = "InvalidIdentityToken" 400;
-    malformed_policy_document = "MalformedPolicyDocument" 400;
-    packed_policy_too_large = "PackedPolicyTooLarge" 400;
+    invalid_identity_token = "InvalidIdentityToken" 400 "InvalidIdentityTokenException";
+    malformed_policy_document = "MalformedPolicyDocument" 400 "MalformedPolicyDocumentException";
+    packed_policy_too_large = "PackedPolicyTooLarge" 400 "PackedPolicyTooLargeException";
     region_disabled = "RegionDisabledException" 403;
 }
 

@@ -1,6 +1,7 @@
-//! `millstream streams`: create, list, describe, delete, and wait until it is done.
+//! `millstream streams`: create, list, describe, find what is hot, delete, and wait until it is done.
 
 mod describe;
+mod hot;
 pub mod wait;
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use crate::args::{Global, Output, positive_duration};
 use crate::{connect, output};
 use describe::DescribeArgs;
 pub use describe::shards;
+use hot::HotArgs;
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
@@ -44,6 +46,8 @@ enum Streams {
     List,
     /// Show a stream and its shards
     Describe(DescribeArgs),
+    /// Show which shards and keys the load lies on
+    Hot(HotArgs),
     /// Delete a stream with its records and wait until it is gone
     Delete(DeleteArgs),
 }
@@ -107,6 +111,7 @@ pub async fn run(global: &Global, args: StreamsArgs) -> anyhow::Result<ExitCode>
         Streams::Create(args) => create_command(&env, &client, global.output, args).await?,
         Streams::List => list(&client, global.output).await?,
         Streams::Describe(args) => describe::run(&client, global.output, args).await?,
+        Streams::Hot(args) => hot::run(&client, global.output, args).await?,
         Streams::Delete(args) => delete_command(&env, &client, global.output, args).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,8 @@ use toml::{Table, Value};
 
 use super::Config;
 
-/// Environment variables that start so are settings: `MILLSTREAM_<SECTION>__<KEY>`.
+/// Environment variables that start so are settings: `MILLSTREAM_<SECTION>__<KEY>`, and
+/// `MILLSTREAM_<SECTION>__<TABLE>__<KEY>` in a table of a section.
 pub const ENV_PREFIX: &str = "MILLSTREAM_";
 
 /// One setting from outside the file: `path` is `section.key`, `text` a TOML value or a bare string.
@@ -94,8 +95,7 @@ pub fn overrides_from_env(vars: impl Iterator<Item = (String, String)>) -> Vec<O
     let mut found: Vec<Override> = vars
         .filter_map(|(name, text)| {
             let path = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase();
-            let (section, key) = path.split_once("__")?;
-            Some(Override::new(&name, &format!("{section}.{key}"), text))
+            path.contains("__").then(|| Override::new(&name, &path.replace("__", "."), text))
         })
         .collect();
     found.sort_by(|a, b| a.source.cmp(&b.source));
@@ -104,7 +104,7 @@ pub fn overrides_from_env(vars: impl Iterator<Item = (String, String)>) -> Vec<O
 
 /// Puts one override into `table`; what the whole then means.
 fn lay_over(table: &mut Table, item: &Override) -> Result<Config, ConfigError> {
-    let (section, key) = item.path.split_once('.').ok_or_else(|| ConfigError {
+    let (section, key) = item.path.rsplit_once('.').ok_or_else(|| ConfigError {
         place: item.source.clone(),
         what: format!("`{}` is not of the form section.key", item.path),
         nearest: None,
@@ -112,8 +112,7 @@ fn lay_over(table: &mut Table, item: &Override) -> Result<Config, ConfigError> {
     let mut first_error = None;
     for value in readings(&item.text) {
         let mut changed = table.clone();
-        let slot = changed.entry(section).or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(keys) = slot {
+        if let Some(keys) = table_at(&mut changed, section) {
             keys.insert(key.to_owned(), value);
         }
         match Config::try_from_table(changed.clone()) {
@@ -129,6 +128,15 @@ fn lay_over(table: &mut Table, item: &Override) -> Result<Config, ConfigError> {
         place: item.source.clone(),
         nearest: nearest_key(&message),
         what: first_line(&message),
+    })
+}
+
+/// The table at a path such as `streams.autoscale`, made if it is not there. `None`: something
+/// else is.
+fn table_at<'a>(table: &'a mut Table, path: &str) -> Option<&'a mut Table> {
+    path.split('.').try_fold(table, |table, name| {
+        let slot = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
+        slot.as_table_mut()
     })
 }
 

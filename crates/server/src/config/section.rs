@@ -11,24 +11,26 @@ pub trait TomlValue {
 }
 
 /// Declares a section: the struct, its defaults, reading (unknown keys refused) and printing. The
-/// doc comments of the keys are the comments of the printed file.
+/// doc comments of the keys are the comments of the printed file. `tables` are sections within it.
 macro_rules! section {
     (
         $(#[doc = $about:literal])*
         pub struct $name:ident = $section:literal {
             $( $(#[doc = $doc:literal])+ pub $key:ident: $type:ty = $default:expr, )+
         }
+        $( tables { $( $(#[doc = $table_doc:literal])+ pub $table:ident: $table_type:ty, )+ } )?
     ) => {
         $(#[doc = $about])*
         #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
             $( $(#[doc = $doc])+ pub $key: $type, )+
+            $($( $(#[doc = $table_doc])+ pub $table: $table_type, )+)?
         }
 
         impl Default for $name {
             fn default() -> Self {
-                $name { $( $key: $default, )+ }
+                $name { $( $key: $default, )+ $($( $table: Default::default(), )+)? }
             }
         }
 
@@ -44,6 +46,7 @@ macro_rules! section {
                         &$crate::config::section::TomlValue::toml(&self.$key),
                     );
                 )+
+                $($( self.$table.print(out); )+)?
             }
         }
     };

@@ -29,11 +29,21 @@ impl Collector for StreamFigures {
 
 type Figure = fn(&StreamCounts) -> u64;
 
-const COUNTERS: [(&str, &str, Figure); 7] = [
+const COUNTERS: [(&str, &str, Figure); 9] = [
     ("kinesis_IncomingRecords", "Records put", |c| c.incoming_records),
     ("kinesis_IncomingBytes", "Bytes put, partition keys included", |c| c.incoming_bytes),
     (
         "kinesis_WriteProvisionedThroughputExceeded",
+        "Records beyond a shard's throughput, refused or (with quotas.mode = measured) not",
+        |c| c.write_exceeded,
+    ),
+    (
+        "kinesis_ReadProvisionedThroughputExceeded",
+        "GetRecords calls beyond a shard's throughput, refused or not",
+        |c| c.read_exceeded,
+    ),
+    (
+        "kinesis_PutRecords_ThrottledRecords",
         "Records refused because of a shard's throughput",
         |c| c.throttled_records,
     ),
@@ -128,6 +138,8 @@ mod tests {
             incoming_bytes: 0,
             failed_records: 0,
             throttled_records: 0,
+            write_exceeded: 0,
+            read_exceeded: 0,
             get_records_calls: 0,
             get_records_records: 0,
             get_records_bytes: 0,

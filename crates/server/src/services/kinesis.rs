@@ -5,33 +5,35 @@
 //!
 //! Invariant: nothing is decided here that depends on a stream's state: that is the engine's.
 
+mod consumers;
+mod encryption;
 pub mod errors;
+mod hot;
+mod modes;
+mod monitoring;
+mod policies;
+mod policy_document;
 mod queues;
+mod rates;
 mod records;
+mod reshard;
 mod settings;
 mod shapes;
 mod shards;
 mod streams;
+mod subscribe;
 mod tags;
 mod target;
 
 use millstream_api::kinesis::{self as api, Op};
-use millstream_streams::Streams;
-use millstream_wire::ServiceError;
+use millstream_streams::{ControlCall, Streams};
+use millstream_wire::{Events, ServiceError};
 
-use crate::auth::Caller;
-use crate::ids::RequestId;
+use super::Call;
 
 /// The service, on its engine.
 pub struct DataStreams {
     engine: Streams,
-}
-
-/// What a call brings along.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub id: RequestId,
-    pub caller: Caller,
 }
 
 impl DataStreams {
@@ -57,6 +59,10 @@ macro_rules! operations {
                     call: &Call,
                     input: api::$input,
                 ) -> Result<$output, ServiceError> {
+                    const RATE: Option<ControlCall> = rates::of(stringify!($op));
+                    if let Some(rate) = RATE {
+                        rates::admit(&self.engine, call, rate, &input)?;
+                    }
                     DataStreams::$op(self, call, input).await
                 }
             )*
@@ -74,6 +80,9 @@ operations! {
     // shards
     list_shards: ListShardsInput => api::ListShardsOutput;
     // resharding
+    split_shard: SplitShardInput => ();
+    merge_shards: MergeShardsInput => ();
+    update_shard_count: UpdateShardCountInput => api::UpdateShardCountOutput;
 
     // records
     put_record: PutRecordInput => api::PutRecordOutput;
@@ -81,6 +90,11 @@ operations! {
     get_shard_iterator: GetShardIteratorInput => api::GetShardIteratorOutput;
     get_records: GetRecordsInput => api::GetRecordsOutput;
     // consumers and subscriptions
+    register_stream_consumer: RegisterStreamConsumerInput => api::RegisterStreamConsumerOutput;
+    deregister_stream_consumer: DeregisterStreamConsumerInput => ();
+    describe_stream_consumer: DescribeStreamConsumerInput => api::DescribeStreamConsumerOutput;
+    list_stream_consumers: ListStreamConsumersInput => api::ListStreamConsumersOutput;
+    subscribe_to_shard: SubscribeToShardInput => Events<api::SubscribeToShardEventStream>;
 
     // queues
     create_queue: CreateQueueInput => api::CreateQueueOutput;
@@ -113,8 +127,20 @@ operations! {
     decrease_stream_retention_period: DecreaseStreamRetentionPeriodInput => ();
     update_max_record_size: UpdateMaxRecordSizeInput => ();
     // capacity modes
+    update_stream_mode: UpdateStreamModeInput => ();
+    update_stream_warm_throughput:
+        UpdateStreamWarmThroughputInput => api::UpdateStreamWarmThroughputOutput;
+    update_stream_record_distribution_strategy: UpdateStreamRecordDistributionStrategyInput => ();
+    update_account_settings: UpdateAccountSettingsInput => api::UpdateAccountSettingsOutput;
 
     // encryption, policies, monitoring
+    start_stream_encryption: StartStreamEncryptionInput => ();
+    stop_stream_encryption: StopStreamEncryptionInput => ();
+    put_resource_policy: PutResourcePolicyInput => ();
+    get_resource_policy: GetResourcePolicyInput => api::GetResourcePolicyOutput;
+    delete_resource_policy: DeleteResourcePolicyInput => ();
+    enable_enhanced_monitoring: EnableEnhancedMonitoringInput => api::EnhancedMonitoringOutput;
+    disable_enhanced_monitoring: DisableEnhancedMonitoringInput => api::EnhancedMonitoringOutput;
 
     // the account
     describe_limits: DescribeLimitsInput => api::DescribeLimitsOutput;

@@ -2,6 +2,8 @@
 //! exactly what a test wants said.
 #![allow(dead_code, clippy::disallowed_methods)]
 
+pub mod events;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;

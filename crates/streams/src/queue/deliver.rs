@@ -90,6 +90,9 @@ impl Owner {
     fn deliver(&mut self, slot: Slot, entry: Entry, basket: &mut Basket) {
         let Some(origin) = self.feed.origin(slot.shard) else { return };
         let at = self.tools.env.now();
+        if slot.position >= self.state.cursor(slot.shard) {
+            self.backlog.delivered(slot);
+        }
         self.apply(vec![Event::Received { slot, at, visible_at: at.plus(basket.hide) }]);
         let tracked = self.state.tracked(slot).expect("what is received is tracked");
         basket.bytes += weight(&entry);

@@ -161,14 +161,9 @@ impl Feed {
         Ok(found)
     }
 
-    /// Where each shard is read next, for whoever counts what is left.
-    pub(super) fn places(&self) -> impl Iterator<Item = (ShardId, LogId, Position)> {
-        self.shards.iter().map(|(shard, known)| (*shard, known.log, known.next))
-    }
-
-    /// Records that were read ahead.
-    pub(super) fn read_ahead(&self) -> usize {
-        self.page.len()
+    /// The logs of all shards.
+    pub(super) fn logs(&self) -> Vec<(ShardId, LogId)> {
+        self.shards.iter().map(|(shard, known)| (*shard, known.log)).collect()
     }
 
     async fn read_page(&mut self, shard: ShardId, horizon: Timestamp) -> Result<()> {

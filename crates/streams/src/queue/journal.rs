@@ -31,8 +31,10 @@ const PART: u32 = 3;
 const END: u32 = 4;
 const OPENED: u32 = 5;
 
-/// Bytes of one entry and of one append: far below what any store takes at once.
+/// Bytes of one entry: far below what any store takes at once.
 const ENTRY_BYTES: usize = 16 << 10;
+/// Entries of a snapshot that are appended together.
+const PARTS_PER_APPEND: usize = 16;
 /// Events behind a snapshot before the next is due, at least; twice as many as there are tracked
 /// records if that is more. So recovery reads a small multiple of what is in flight.
 const EVENTS_PER_SNAPSHOT_MIN: usize = 20_000;
@@ -119,8 +121,9 @@ impl Journal {
         now: Timestamp,
     ) -> Result<Position> {
         let begin = self.append(now, vec![self.entry(BEGIN, Vec::new())]).await?;
-        for part in codec::write_state(state, ENTRY_BYTES) {
-            self.append(now, vec![self.entry(PART, part)]).await?;
+        for parts in codec::write_state(state, ENTRY_BYTES).chunks(PARTS_PER_APPEND) {
+            let parts = parts.iter().map(|part| self.entry(PART, part.clone()));
+            self.append(now, parts.collect()).await?;
         }
         self.append(now, vec![self.entry(END, Vec::new())]).await?;
         self.events = 0;
@@ -182,7 +185,11 @@ impl Replay {
         }
         self.token = token;
         match entry.attributes {
-            OPENED => self.half = None,
+            OPENED => {
+                self.half = None;
+                // So that a journal which is only ever opened is shortened as well.
+                self.events += 1;
+            }
             BEGIN => self.half = Some(State::default()),
             PART => {
                 if let Some(half) = &mut self.half {

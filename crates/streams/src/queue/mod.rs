@@ -19,11 +19,13 @@
 //! | `journal` | events and snapshots in the queue's log |
 //! | `feed` | the stream's records, shard by shard, and news of more |
 //! | `owner`, `deliver`, `command` | the task that serves one queue, and how to talk to it |
+//! | `backlog` | how much was never delivered |
 //! | `registry` | all owners of this process |
 //!
 //! Invariant: what was acknowledged stays so, and what was delivered counts, whatever crashes.
 //! Invariant: a record is forgotten only when it is acknowledged or its stream's retention takes it.
 
+mod backlog;
 pub(crate) mod codec;
 pub(crate) mod command;
 mod deliver;

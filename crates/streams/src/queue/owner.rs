@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use millstream_base::limits::QUEUE_VISIBLE_COUNT_MAX;
 use millstream_base::{QueueArn, Timestamp};
 use millstream_env::Env;
 use millstream_log::LogStore;
@@ -20,6 +21,7 @@ use millstream_meta::{Lease, LeaseState, MetaStore, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::backlog::Backlog;
 use super::command::{Command, Delivered, Receive};
 use super::directory::{Directory, QueueSnapshot};
 use super::event::Event;
@@ -44,8 +46,10 @@ const LEASE_RENEWAL: Duration = Duration::from_secs(10);
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// The longest sleep while nobody waits.
 const IDLE_SLEEP_MAX: Duration = Duration::from_secs(10);
-/// An owner that nobody asked for so long lets go of its queue.
+/// An owner that nobody asked for so long lets go of its queue, if that is empty.
 const IDLE_TIME: Duration = Duration::from_secs(300);
+/// How often a little of the backlog is counted.
+const COUNT_INTERVAL: Duration = Duration::from_millis(100);
 /// How often what retention has taken is forgotten.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -73,6 +77,10 @@ pub(super) struct Owner {
     pub(super) journal: Journal,
     pub(super) state: State,
     pub(super) feed: Feed,
+    pub(super) backlog: Backlog,
+    counted_at: Option<Instant>,
+    /// There is more to count.
+    counts_on: bool,
     waiting: VecDeque<Receive>,
     /// Done to the state and not yet in the journal.
     pub(super) events: Vec<Event>,
@@ -132,6 +140,9 @@ impl Owner {
             journal,
             state,
             feed: Feed::new(log),
+            backlog: Backlog::default(),
+            counted_at: None,
+            counts_on: false,
             waiting: VecDeque::new(),
             events: Vec::new(),
             answers: Vec::new(),
@@ -174,7 +185,9 @@ impl Owner {
             () = self.tools.env.sleep(sleep) => None,
         };
         let Some(first) = taken else {
-            return !self.waiting.is_empty() || self.last_asked.elapsed() < IDLE_TIME;
+            // What is left to deliver is watched over: its figures are looked at when nobody asks.
+            let idle = self.waiting.is_empty() && self.is_empty();
+            return !idle || self.last_asked.elapsed() < IDLE_TIME;
         };
         self.last_asked = Instant::now();
         self.take(first);
@@ -187,9 +200,16 @@ impl Owner {
         true
     }
 
+    fn is_empty(&self) -> bool {
+        self.state.tracked_count() == 0 && self.backlog.count() == 0
+    }
+
     fn sleep_time(&self) -> Duration {
         let now = self.tools.env.now();
         let due = self.state.next_due().map_or(IDLE_SLEEP_MAX, |due| due.since(now));
+        if self.waiting.is_empty() && self.counts_on {
+            return COUNT_INTERVAL;
+        }
         if self.waiting.is_empty() {
             // What becomes visible now is nobody's hurry.
             return due.clamp(SLEEP_MAX, IDLE_SLEEP_MAX);
@@ -228,6 +248,7 @@ impl Owner {
                 break;
             }
         }
+        self.count_backlog().await;
         self.show_gauges();
         Ok(())
     }
@@ -278,8 +299,9 @@ impl Owner {
             return Ok(());
         }
         self.expired_at = Some(Instant::now());
-        if self.state.tracked_count() > 0 {
+        if self.state.tracked_count() > 0 || self.backlog.count() > 0 {
             for (shard, before) in self.feed.expired(self.horizon()).await? {
+                self.backlog.expired(shard, before, &self.state);
                 self.state.expire(shard, before);
             }
         }
@@ -381,13 +403,33 @@ impl Owner {
         }
     }
 
+    /// Counts a little of what was never delivered. Only a figure: a failure is not one of the queue.
+    async fn count_backlog(&mut self) {
+        if self.counted_at.is_some_and(|at| at.elapsed() < COUNT_INTERVAL) {
+            return;
+        }
+        self.counted_at = Some(Instant::now());
+        let horizon = self.horizon();
+        let (log, feed, state) = (&self.tools.log, &mut self.feed, &self.state);
+        match self.backlog.count_on(log, feed, state, horizon).await {
+            Ok(more) => self.counts_on = more,
+            Err(error) => {
+                self.counts_on = false;
+                let queue = &self.queue.queue;
+                tracing::debug!(%queue, %error, "the backlog of a queue can't be counted");
+            }
+        }
+    }
+
     fn show_gauges(&self) {
         let stats = &self.queue.stats;
         let (hidden, visible) = self.state.count(Lane::Normal);
         let (_, visible_dead) = self.state.count(Lane::DeadLetter);
         stats::set(&stats.in_flight, hidden as u64);
-        stats::set(&stats.visible, visible as u64);
-        stats::set(&stats.visible_dead_letters, visible_dead as u64);
+        let visible = visible as u64 + self.backlog.count();
+        stats::set(&stats.visible, visible.min(QUEUE_VISIBLE_COUNT_MAX));
+        let visible_dead = (visible_dead as u64).min(QUEUE_VISIBLE_COUNT_MAX);
+        stats::set(&stats.visible_dead_letters, visible_dead);
     }
 
     pub(super) fn apply(&mut self, events: Vec<Event>) {

@@ -45,6 +45,9 @@ pub(crate) struct QueueRow {
     pub(crate) visibility_timeout_secs: u32,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) tags: Tags,
+    /// A resource policy, as it came.
+    #[serde(default)]
+    pub(crate) policy: Option<String>,
 }
 
 /// The stream that a queue delivers.

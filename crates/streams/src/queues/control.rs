@@ -80,7 +80,7 @@ impl Streams {
         queue: &QueueArn,
         changes: QueueChanges,
     ) -> Result<QueueDescription> {
-        let duration = self.inner.options.queue_state_durations.updating;
+        let duration = self.inner.options.state_durations.queue_updating;
         self.change_queue(queue, |row, status, now| {
             if status != QueueStatus::Active {
                 return Err(Error::QueueNotActive { queue: queue.clone(), status });
@@ -108,7 +108,7 @@ impl Streams {
     /// # Errors
     /// [`Error::QueueNotFound`]; [`Error::QueuesChanging`].
     pub async fn delete_queue(&self, queue: &QueueArn) -> Result<()> {
-        let duration = self.inner.options.queue_state_durations.deleting;
+        let duration = self.inner.options.state_durations.queue_deleting;
         let (family, made) = self
             .change_queue(queue, |row, status, now| {
                 if status == QueueStatus::Deleting {
@@ -232,7 +232,7 @@ impl Streams {
             family,
             created: Timestamp::from_secs(now.as_secs()),
             status: QueueStatus::Creating,
-            due: now.plus(self.inner.options.queue_state_durations.creating),
+            due: now.plus(self.inner.options.state_durations.queue_creating),
             made: false,
             source: Source::new(&stream.stream, stream.row.family, stream.row.created),
             start: request.start,
@@ -241,6 +241,7 @@ impl Streams {
                 .unwrap_or(VISIBILITY_TIMEOUT_SECS_DEFAULT),
             dead_letters: asked.dead_letters.unwrap_or(built_in),
             tags: request.tags.clone(),
+            policy: None,
         }
     }
 

@@ -12,7 +12,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millstream_base::limits::{QUEUES_PER_STREAM_COMMITTED_MAX, QUEUES_PER_STREAM_MAX};
 use millstream_base::{QueueArn, Scope, StreamArn, StreamName, Timestamp};
 use millstream_log::LogError;
 use millstream_meta::{Expect, MetaError};
@@ -20,7 +19,7 @@ use millstream_meta::{Expect, MetaError};
 use crate::cache::Snapshot;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
-use crate::model::{Commitment, StreamMode, StreamStatus};
+use crate::model::{StreamMode, StreamStatus};
 use crate::queue::directory::Directory;
 use crate::queue::journal::Journal;
 use crate::queue::row::{QueueRow, key_of};
@@ -87,7 +86,7 @@ impl Streams {
             }
             found.made = true;
             // Should the clock have been set back since, the queue is not CREATING for longer.
-            let creating = self.inner.options.queue_state_durations.creating;
+            let creating = self.inner.options.state_durations.queue_creating;
             found.due = found.due.min(now.plus(creating));
             found.settle(now);
             Ok(())
@@ -163,8 +162,8 @@ impl Streams {
     }
 
     async fn name_in_stream(&self, source: &StreamArn, row: &QueueRow) -> Result<()> {
-        let limit = self.queues_limit(source).await?;
-        self.change(source, |stream, status, _| {
+        let limit = self.consumer_limit(source.scope()).await?;
+        self.change(source, |stream, status, now| {
             if stream.family != row.source.family || status == StreamStatus::Deleting {
                 return Err(Error::StreamNotFound { stream: source.clone() });
             }
@@ -172,7 +171,7 @@ impl Streams {
                 return Err(Error::QueueNeedsOnDemand { stream: source.clone() });
             }
             if !stream.queues.contains(&row.id) {
-                check_room(stream, source, limit)?;
+                check_room(stream, source, limit, now)?;
                 stream.queues.push(row.id.clone());
             }
             Ok(())
@@ -185,15 +184,7 @@ impl Streams {
         row: &StreamRow,
         stream: &StreamArn,
     ) -> Result<()> {
-        check_room(row, stream, self.queues_limit(stream).await?)
-    }
-
-    async fn queues_limit(&self, stream: &StreamArn) -> Result<u32> {
-        let settings = self.describe_account_settings(stream.scope()).await?;
-        Ok(match settings.commitment {
-            Commitment::Disabled => QUEUES_PER_STREAM_MAX,
-            _ => QUEUES_PER_STREAM_COMMITTED_MAX,
-        })
+        check_room(row, stream, self.consumer_limit(stream.scope()).await?, self.now())
     }
 
     /// Where a new queue begins in every shard that is not read from its start. Shards that are
@@ -225,8 +216,9 @@ impl Streams {
     }
 }
 
-fn check_room(row: &StreamRow, stream: &StreamArn, limit: u32) -> Result<()> {
-    match row.queues.len() < limit as usize {
+fn check_room(row: &StreamRow, stream: &StreamArn, limit: u32, now: Timestamp) -> Result<()> {
+    // Consumers count too.
+    match row.queues.len() as u32 + row.consumers.count(now) < limit {
         true => Ok(()),
         false => Err(Error::QueuesPerStream { stream: stream.clone(), limit }),
     }

@@ -424,6 +424,8 @@ async fn a_stream_with_queues_stays() {
         let refused = world.streams.delete_stream(&stream, enforce).await;
         assert_eq!(refused, Err(Error::StreamHasQueues { stream: stream.clone(), count: 1 }));
     }
+    let refused = world.streams.update_stream_mode(&stream, StreamMode::Provisioned, None).await;
+    assert_eq!(refused, Err(Error::QueuesKeepMode { stream: stream.clone() }));
     let summary = world.streams.describe_stream_summary(&stream).await.unwrap();
     assert_eq!(summary.queue_count, 1);
     world.put(&stream, 0, &["a"]).await;
@@ -459,18 +461,28 @@ async fn queues_need_an_active_stream_on_demand_and_a_free_name() {
     let tags = Tags::from([("!".into(), String::new())]);
     let refused = world.streams.create_queue(CreateQueue { tags, ..create(&stream, "t") }).await;
     assert!(matches!(refused, Err(Error::QueueTags { .. })));
-    for i in 1..20 {
+    for i in 1..19 {
         queue_on(&world, &stream, &format!("q{i}"), None).await;
     }
+    let consumer = StreamName::new("c").unwrap();
+    world.streams.register_stream_consumer(&stream, &consumer, &Tags::new()).await.unwrap();
     let refused = world.streams.create_queue(create(&stream, "q20")).await;
-    assert_eq!(refused, Err(Error::QueuesPerStream { stream, limit: 20 }));
+    assert_eq!(refused, Err(Error::QueuesPerStream { stream: stream.clone(), limit: 20 }));
+    let consumer = StreamName::new("d").unwrap();
+    let refused = world.streams.register_stream_consumer(&stream, &consumer, &Tags::new()).await;
+    assert_eq!(refused, Err(Error::ConsumerLimit { stream, limit: 20 }), "counted together");
 }
 
 #[tokio::test]
 async fn states_of_queues_take_the_time_they_were_given() {
     let d = seconds(1);
-    let queue_state_durations = StateDurations { creating: d, updating: d, deleting: d };
-    let world = World::with(Options { queue_state_durations, ..Options::default() }).await;
+    let state_durations = StateDurations {
+        queue_creating: d,
+        queue_updating: d,
+        queue_deleting: d,
+        ..StateDurations::default()
+    };
+    let world = World::with(Options { state_durations, ..Options::default() }).await;
     let stream = on_demand(&world, "orders").await;
     let queue = queue_on(&world, &stream, "q", None).await;
     let shown = world.streams.describe_queue(&queue).await.unwrap();
@@ -557,6 +569,67 @@ async fn queues_have_tags_of_their_own() {
         Err(Error::QueueTags { .. })
     ));
     assert!(world.streams.list_tags(&stream, None, None).await.unwrap().tags.is_empty());
+}
+
+#[tokio::test]
+async fn too_many_who_wait_are_throttled() {
+    let world = World::new().await;
+    let (_, queue) = stream_and_queue(&world).await;
+    let patient = ReceiveQueueRecords { wait: seconds(20), ..NOW };
+    let ask = || world.streams.receive_queue_records(&queue, patient);
+    let mut waiting = futures_util::future::join_all((0..1200).map(|_| ask()));
+    let all = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        world.streams.stop_waiting();
+        std::future::pending::<()>().await;
+    };
+    let answers = tokio::select! {
+        answers = &mut waiting => answers,
+        () = all => unreachable!("it never ends"),
+    };
+    let throttled = Err(Error::QueueThrottled { queue: queue.clone() });
+    let refused = answers.iter().filter(|answer| **answer == throttled).count();
+    assert!((100..=200).contains(&refused), "{refused} of 1,200 were throttled");
+    assert!(answers.iter().all(|answer| *answer == throttled || *answer == Ok(Vec::new())));
+}
+
+#[tokio::test]
+async fn what_was_never_received_is_counted_too() {
+    let mut world = World::new().await;
+    let (stream, queue) = stream_and_queue(&world).await;
+    for shard in 0..4 {
+        world.put(&stream, shard, &["x"; 25]).await;
+    }
+    assert_eq!(world.receive(&queue, NOW).await.len(), 10);
+    let visible = async |world: &World, expected: u64| {
+        for _ in 0..200 {
+            if world.streams.queue_counts()[0].visible == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{:?}, expected {expected} visible", world.streams.queue_counts()[0]);
+    };
+    visible(&world, 90).await;
+    assert_eq!(world.streams.queue_counts()[0].in_flight, 10);
+    world.pass(seconds(30));
+    world.receive(&queue, ReceiveQueueRecords { limit: 1, ..NOW }).await;
+    visible(&world, 99).await;
+    world.restart().await;
+    world.receive(&queue, ReceiveQueueRecords { limit: 1, ..NOW }).await;
+    visible(&world, 98).await;
+}
+
+#[tokio::test]
+async fn queues_have_policies_of_their_own() {
+    let world = World::new().await;
+    let (_, queue) = stream_and_queue(&world).await;
+    assert_eq!(world.streams.queue_policy(&queue).await, Ok(None));
+    world.streams.put_queue_policy(&queue, "{}").await.unwrap();
+    assert_eq!(world.streams.queue_policy(&queue).await, Ok(Some("{}".into())));
+    world.streams.delete_queue_policy(&queue).await.unwrap();
+    let again = world.streams.delete_queue_policy(&queue).await;
+    assert_eq!(again, Err(Error::QueuePolicyNotFound { queue }));
 }
 
 #[tokio::test]

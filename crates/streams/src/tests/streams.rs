@@ -6,7 +6,8 @@ use super::*;
 
 fn durations(ms: u64) -> Options {
     let d = Duration::from_millis(ms);
-    let state_durations = StateDurations { creating: d, updating: d, deleting: d };
+    let state_durations =
+        StateDurations { creating: d, updating: d, deleting: d, ..StateDurations::default() };
     Options { state_durations, ..Options::default() }
 }
 

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use base64_simd::{AsOut, STANDARD};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::memchr2;
 
+use crate::buffers::{Buffers, Loan};
 use crate::coding::{Asked, DEPTH_MAX, DecodeError, Decoder, Frames, Got, mismatch};
 use crate::constraint::{MemberInfo, Missing};
 use crate::time::Time;
@@ -17,14 +18,17 @@ pub struct JsonDecoder<'a> {
     at: usize,
     frames: Frames,
     /// Room for all blobs that the rest of the text can hold; handed out slice by slice.
-    arena: BytesMut,
+    arena: Loan<'static>,
 }
+
+/// Kept for the next bodies: what the blobs of some dozens of requests take.
+static ARENAS: Buffers = Buffers::new(16 << 20);
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
 impl<'a> JsonDecoder<'a> {
     pub fn new(text: &'a [u8]) -> Self {
-        JsonDecoder { text, at: 0, frames: Frames::default(), arena: BytesMut::new() }
+        JsonDecoder { text, at: 0, frames: Frames::default(), arena: ARENAS.take(0) }
     }
 
     /// Ends the reading: only white space may follow.
@@ -258,7 +262,7 @@ impl<'a> JsonDecoder<'a> {
         let size = STANDARD.decoded_length(text).map_err(|_| not_base64(text))?;
         if self.arena.capacity() < size {
             let rest = (self.text.len() - self.at) / 4 * 3;
-            self.arena = BytesMut::with_capacity(size + rest);
+            self.arena = ARENAS.take(size + rest);
         }
         self.arena.resize(size, 0);
         let done = STANDARD.decode(text, self.arena.as_mut().as_out()).map(|bytes| bytes.len());

@@ -10,7 +10,7 @@ use crate::coding::{Asked, DecodeError, Decoder, Got, mismatch};
 use crate::constraint::{MemberInfo, Missing};
 use crate::json::JsonDecoder;
 use crate::operation::{Binding, Place};
-use crate::time::Time;
+use crate::time::{self, Time};
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
@@ -221,7 +221,7 @@ impl Decoder for RestDecoder<'_> {
     }
 
     fn time(&mut self) -> Result<Time> {
-        self.scalar(Asked::Time, text::parse_time, |json| json.time())
+        self.scalar(Asked::Time, time::parse_time, |json| json.time())
     }
 
     fn structure(&mut self) -> Result<()> {

@@ -6,7 +6,7 @@ use super::text;
 use crate::coding::Encoder;
 use crate::json::JsonEncoder;
 use crate::operation::{Binding, Place};
-use crate::time::Time;
+use crate::time::{self, Time};
 use crate::value::Value;
 
 /// A structure, taken apart.
@@ -163,8 +163,8 @@ impl Encoder for RestEncoder {
 
     fn time(&mut self, value: Time) {
         match self.place() {
-            Some(_) if self.is_header() => self.text(text::http_date(value)),
-            Some(_) => self.text(text::iso_date(value)),
+            Some(_) if self.is_header() => self.text(time::http_date(value)),
+            Some(_) => self.text(time::iso_date(value)),
             None => self.json.time(value),
         }
     }

@@ -1,6 +1,6 @@
 //! A value of any shape of a model that is read at run time, for AWS's protocol cases.
 
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, dead_code)]
 
 use std::cell::Cell;
 

@@ -7,7 +7,7 @@
 use std::fmt::Display;
 
 use millstream_base::{
-    ArnError, ResourceArn, RetentionError, ShardId, StreamArn, TagError, Timestamp, limits,
+    ArnError, RetentionError, ShardId, StreamArn, StreamName, TagError, Timestamp, limits,
 };
 use millstream_streams::{Error, IteratorType};
 use millstream_wire::ServiceError;
@@ -158,6 +158,14 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
             stream.account(),
             stream.name()
         )),
+        Error::QueuesKeepMode { stream } => in_use(format!(
+            "Stream {} can't be switched to Provisioned mode because there are queues associated \
+             with it.",
+            under(&stream)
+        )),
+        Error::QueuePolicyNotFound { queue } => {
+            not_found(format!("No resource policy found for resource ARN {queue}"))
+        }
         Error::QueueFilterTooLong { count, max } => {
             invalid(format!("StreamFilter has {count} members, which exceeds the limit of {max}."))
         }
@@ -165,6 +173,86 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
             let named = format!("queue {} under account {}", queue.id, queue.scope.account);
             tags_of(&named, &error, during)
         }
+        Error::ConsumerNotFound { stream, consumer } => consumer_missing(&stream, &consumer),
+        // Ours.
+        Error::ConsumerExists { stream, consumer } => {
+            in_use(format!("Consumer {consumer} under stream {} already exists.", under(&stream)))
+        }
+        Error::ConsumerNotActive { stream, consumer, created } => in_use(format!(
+            "Consumer {consumer} with creation timestamp {} under stream: {} , account {} is not \
+             in ACTIVE status.",
+            java_date(created),
+            stream.name(),
+            stream.account()
+        )),
+        // Ours.
+        Error::ConsumerLimit { stream, limit } => limit_exceeded(format!(
+            "Stream {} cannot have more than {limit} consumers.",
+            under(&stream)
+        )),
+        // Ours.
+        Error::ConsumersCreating { stream, limit } => limit_exceeded(format!(
+            "Stream {} has {limit} consumers in CREATING status already.",
+            under(&stream)
+        )),
+        Error::StreamHasConsumers { stream } => {
+            let whole = format!("{}:{}", stream.account(), stream.name());
+            in_use(format!(
+                "DeleteStream can't delete {whole} because there are consumers associated with \
+                 this data stream. To delete {} anyway, set the EnforceConsumerDeletion parameter \
+                 to true to force the deletion of all the consumers that are associated with it.",
+                stream.name()
+            ))
+        }
+        Error::SubscriptionActive { stream, shard, consumer } => in_use(format!(
+            "Another active subscription exists for this consumer: {}:{}:{shard}:{consumer}",
+            stream.account(),
+            stream.name()
+        )),
+        // Ours.
+        Error::SubscriptionsFull { .. } => {
+            limit_exceeded("The node has as many subscriptions as it takes.".to_owned())
+        }
+        // Resharding.
+        Error::ShardMissing { stream, shard } => could_not_find_shard(&stream, &shard.to_string()),
+        Error::ShardClosed { stream, shard } => invalid(format!(
+            "Shard {shard} in stream {} has already been merged or split, and thus is not \
+             eligible for merging or splitting.",
+            under(&stream)
+        )),
+        Error::SplitOutside { stream, shard, hash_key, range } => invalid(format!(
+            "NewStartingHashKey {hash_key} used in SplitShard() on shard {shard} in stream {} is \
+             not both greater than one plus the shard's StartingHashKey {} and less than the \
+             shard's EndingHashKey {}.",
+            under(&stream),
+            range.start,
+            range.end
+        )),
+        Error::ShardsNotAdjacent { stream, lower, upper } => invalid(format!(
+            "Shards {lower} and {upper} in stream {} are not an adjacent pair of shards eligible \
+             for merging",
+            under(&stream)
+        )),
+        Error::StreamOnDemand { stream } => ServiceError::validation(format!(
+            "Request is invalid. Stream {} is in On-Demand mode.",
+            under(&stream)
+        )),
+        // Ours; the code is that of "exceeds its restrictions".
+        Error::ShardCountStep { stream, current, target } => invalid(format!(
+            "TargetShardCount {target} of stream {} is not between half and twice its current \
+             shard count of {current}.",
+            under(&stream)
+        )),
+        // Ours.
+        Error::ShardCountUpdates { stream, max } => limit_exceeded(format!(
+            "The shard count of stream {} cannot be updated more than {max} times in 24 hours.",
+            under(&stream)
+        )),
+        // Ours.
+        Error::ModeSwitches { stream, limit } => limit_exceeded(format!(
+            "The capacity mode of stream {} can be switched {limit} times in 24 hours.",
+            under(&stream)
+        )),
 
         Error::DataTooLarge { index, max, .. } => violation(
             &format!("Value at '{}'", record_member(during, index, "data")),
@@ -202,6 +290,24 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
         )),
         Error::Throttled { stream, shard } => {
             ServiceError::new(THROTTLED, 400, throttled_sentence(&stream, shard, during))
+        }
+        // KMS's words.
+        Error::KeyNotFound { key_id } => {
+            ServiceError::new("KMSNotFoundException", 400, format!("Invalid keyId '{key_id}'"))
+        }
+        // Ours.
+        Error::EncryptionChanges { stream, limit } => limit_exceeded(format!(
+            "Encryption of stream {} cannot be changed more than {limit} times in 24 hours.",
+            under(&stream)
+        )),
+        Error::PolicyNotFound { resource } => {
+            not_found(format!("No resource policy found for resource ARN {resource}"))
+        }
+        Error::CallRate { account } => {
+            limit_exceeded(format!("Rate exceeded for account {account}."))
+        }
+        Error::StreamCallRate { stream } => {
+            limit_exceeded(format!("Rate exceeded for stream {}.", under(&stream)))
         }
 
         Error::SequenceNumberMissing { kind } => pairing(kind, "and no StartingSequenceNumber."),
@@ -273,6 +379,16 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
     }
 }
 
+/// What a client reads when a subscription fails on its way. The model knows faults of ours under
+/// another name there.
+pub fn in_event_stream(error: Error) -> ServiceError {
+    let mut error = of_engine(error, During::GetRecords);
+    if error.code == INTERNAL_FAILURE {
+        error.code = "InternalFailureException".into();
+    }
+    error
+}
+
 /// A record's sentence in PutRecords, and a put's or a read's error.
 pub fn throttled_sentence(stream: &StreamArn, shard: ShardId, during: During) -> String {
     match during {
@@ -312,13 +428,30 @@ pub fn arn_invalid(error: &ArnError) -> ServiceError {
     invalid(format!("The ARN is not valid: {error}."))
 }
 
-pub fn consumer_not_found(resource: &ResourceArn) -> ServiceError {
-    match resource {
-        ResourceArn::Stream(stream) => stream_not_found(stream),
-        ResourceArn::Consumer { stream, consumer, .. } => {
-            not_found(format!("Consumer {consumer}, account {} not found.", stream.account()))
-        }
-    }
+fn consumer_missing(stream: &StreamArn, consumer: &StreamName) -> ServiceError {
+    not_found(format!("Consumer {consumer}, account {} not found.", stream.account()))
+}
+
+/// Ours.
+pub fn no_consumer_named() -> ServiceError {
+    invalid("Either ConsumerARN, or StreamARN and ConsumerName must be provided.")
+}
+
+/// Ours.
+pub fn consumers_disagree(consumer_arn: &str) -> ServiceError {
+    invalid(format!(
+        "StreamARN and ConsumerName do not name the same consumer as ConsumerARN {consumer_arn}."
+    ))
+}
+
+/// Ours.
+pub fn encryption_type_not_kms() -> ServiceError {
+    invalid("EncryptionType must be KMS.")
+}
+
+/// Ours, in words and in kind.
+pub fn policy_invalid(fault: &str) -> ServiceError {
+    ServiceError::validation(format!("The resource policy is not valid: {fault}."))
 }
 
 /// Ours: neither a stream nor a consumer.

@@ -150,7 +150,7 @@ fn entry(stream: &StreamArn, result: engine::PutResult) -> api::PutRecordsResult
     }
 }
 
-fn record(record: engine::Record) -> api::Record {
+pub(super) fn record(record: engine::Record) -> api::Record {
     api::Record {
         sequence_number: record.sequence_number.to_string(),
         approximate_arrival_timestamp: Some(shapes::time(record.arrived)),
@@ -161,7 +161,7 @@ fn record(record: engine::Record) -> api::Record {
 }
 
 /// Left out where a shard goes on: clients take an empty list for a shard's end.
-fn child_shards(children: Vec<engine::ChildShard>) -> Option<Vec<api::ChildShard>> {
+pub(super) fn child_shards(children: Vec<engine::ChildShard>) -> Option<Vec<api::ChildShard>> {
     let children: Vec<_> = children
         .into_iter()
         .map(|child| api::ChildShard {
@@ -173,7 +173,7 @@ fn child_shards(children: Vec<engine::ChildShard>) -> Option<Vec<api::ChildShard
     Some(children).filter(|c| !c.is_empty())
 }
 
-fn iterator_type(kind: &api::ShardIteratorType) -> engine::IteratorType {
+pub(super) fn iterator_type(kind: &api::ShardIteratorType) -> engine::IteratorType {
     use api::ShardIteratorType as Type;
     match kind {
         Type::AtSequenceNumber => engine::IteratorType::AtSequenceNumber,

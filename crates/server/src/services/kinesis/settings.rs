@@ -63,28 +63,9 @@ impl DataStreams {
     ) -> Result<api::DescribeAccountSettingsOutput, ServiceError> {
         let scope = &call.caller.scope;
         let settings = self.engine.describe_account_settings(scope).await.map_err(control)?;
-        let commitment = api::MinimumThroughputBillingCommitmentOutput {
-            status: commitment_status(settings.commitment),
-            started_at: settings.started_at.map(shapes::time),
-            ended_at: settings.ended_at.map(shapes::time),
-            earliest_allowed_end_at: settings.earliest_allowed_end_at.map(shapes::time),
-        };
         Ok(api::DescribeAccountSettingsOutput {
-            minimum_throughput_billing_commitment: Some(commitment),
+            minimum_throughput_billing_commitment: Some(shapes::commitment(settings)),
         })
-    }
-}
-
-fn commitment_status(
-    commitment: engine::Commitment,
-) -> api::MinimumThroughputBillingCommitmentOutputStatus {
-    use api::MinimumThroughputBillingCommitmentOutputStatus as Status;
-    match commitment {
-        engine::Commitment::Enabled => Status::Enabled,
-        engine::Commitment::Disabled => Status::Disabled,
-        engine::Commitment::EnabledUntilEarliestAllowedEnd => {
-            Status::EnabledUntilEarliestAllowedEnd
-        }
     }
 }
 

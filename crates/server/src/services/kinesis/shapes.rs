@@ -50,6 +50,52 @@ pub(super) fn distribution(d: engine::RecordDistribution) -> api::RecordDistribu
     }
 }
 
+/// `None` for values that the model does not know; validation has refused those.
+pub(super) fn mode(mode: &api::StreamMode) -> Option<engine::StreamMode> {
+    match mode {
+        api::StreamMode::Provisioned => Some(engine::StreamMode::Provisioned),
+        api::StreamMode::OnDemand => Some(engine::StreamMode::OnDemand),
+        api::StreamMode::Other(_) => None,
+    }
+}
+
+/// As [`mode`].
+pub(super) fn strategy(d: &api::RecordDistributionStrategy) -> Option<engine::RecordDistribution> {
+    match d {
+        api::RecordDistributionStrategy::Auto => Some(engine::RecordDistribution::Auto),
+        api::RecordDistributionStrategy::UserPartitionKey => {
+            Some(engine::RecordDistribution::UserPartitionKey)
+        }
+        api::RecordDistributionStrategy::Other(_) => None,
+    }
+}
+
+pub(super) fn warm_throughput(warm: engine::WarmThroughput) -> api::WarmThroughputObject {
+    api::WarmThroughputObject {
+        target_mibps: Some(int(warm.target_mibps)),
+        current_mibps: Some(int(warm.current_mibps)),
+    }
+}
+
+pub(super) fn commitment(
+    settings: engine::AccountSettings,
+) -> api::MinimumThroughputBillingCommitmentOutput {
+    use api::MinimumThroughputBillingCommitmentOutputStatus as Status;
+    let status = match settings.commitment {
+        engine::Commitment::Enabled => Status::Enabled,
+        engine::Commitment::Disabled => Status::Disabled,
+        engine::Commitment::EnabledUntilEarliestAllowedEnd => {
+            Status::EnabledUntilEarliestAllowedEnd
+        }
+    };
+    api::MinimumThroughputBillingCommitmentOutput {
+        status,
+        started_at: settings.started_at.map(time),
+        ended_at: settings.ended_at.map(time),
+        earliest_allowed_end_at: settings.earliest_allowed_end_at.map(time),
+    }
+}
+
 /// Type and key of a stream's encryption, as descriptions show them.
 pub(super) fn encryption(e: engine::Encryption) -> (api::EncryptionType, Option<String>) {
     match e {
@@ -72,7 +118,7 @@ pub(super) fn monitoring(metrics: Vec<engine::ShardMetric>) -> Vec<api::Enhanced
     vec![api::EnhancedMetrics { shard_level_metrics: Some(names) }]
 }
 
-fn metric(metric: engine::ShardMetric) -> api::MetricsName {
+pub(super) fn metric(metric: engine::ShardMetric) -> api::MetricsName {
     use engine::ShardMetric::*;
     match metric {
         IncomingBytes => api::MetricsName::IncomingBytes,

@@ -19,12 +19,12 @@ impl DataStreams {
         let stream = target::stream(call, Some(&input.stream_name), None)?;
         let request = engine::CreateStream {
             stream,
-            mode: input.stream_mode_details.and_then(|d| mode(&d.stream_mode)),
+            mode: input.stream_mode_details.and_then(|d| shapes::mode(&d.stream_mode)),
             shard_count: shapes::positive(input.shard_count),
             tags: input.tags.unwrap_or_default(),
             max_record_kib: shapes::positive(input.max_record_size_in_kib),
             warm_throughput_mibps: shapes::positive(input.warm_throughput_mibps),
-            distribution: input.record_distribution_strategy.as_ref().and_then(distribution),
+            distribution: input.record_distribution_strategy.as_ref().and_then(shapes::strategy),
         };
         let created = self.engine.create_stream(request).await;
         created.map_err(|e| of_engine(e, During::AddTags))
@@ -89,10 +89,7 @@ impl DataStreams {
             key_id,
             open_shard_count: shapes::int(s.open_shard_count),
             consumer_count: Some(shapes::int(s.consumer_count)),
-            warm_throughput: s.warm_throughput.map(|w| api::WarmThroughputObject {
-                target_mibps: Some(shapes::int(w.target_mibps)),
-                current_mibps: Some(shapes::int(w.current_mibps)),
-            }),
+            warm_throughput: s.warm_throughput.map(shapes::warm_throughput),
             max_record_size_in_kib: Some(shapes::int(s.max_record_kib)),
             channel_count: Some(0),
             record_distribution_strategy: Some(shapes::distribution(s.distribution)),
@@ -137,23 +134,4 @@ fn stream(call: &Call, name: &Option<String>, arn: &Option<String>) -> Answer<St
 
 fn control(error: engine::Error) -> ServiceError {
     of_engine(error, During::Control)
-}
-
-/// `None` for values that the model does not know; validation has refused those.
-fn mode(mode: &api::StreamMode) -> Option<engine::StreamMode> {
-    match mode {
-        api::StreamMode::Provisioned => Some(engine::StreamMode::Provisioned),
-        api::StreamMode::OnDemand => Some(engine::StreamMode::OnDemand),
-        api::StreamMode::Other(_) => None,
-    }
-}
-
-fn distribution(d: &api::RecordDistributionStrategy) -> Option<engine::RecordDistribution> {
-    match d {
-        api::RecordDistributionStrategy::Auto => Some(engine::RecordDistribution::Auto),
-        api::RecordDistributionStrategy::UserPartitionKey => {
-            Some(engine::RecordDistribution::UserPartitionKey)
-        }
-        api::RecordDistributionStrategy::Other(_) => None,
-    }
 }

@@ -1,10 +1,11 @@
 //! Tags of streams, by stream and by ARN: one set, two faces; and of queues, by ARN.
 
 use millstream_api::kinesis as api;
-use millstream_base::QueueArn;
+use millstream_base::{QueueArn, ResourceArn};
 use millstream_streams as engine;
 use millstream_wire::ServiceError;
 
+use super::consumers::consumer_of;
 use super::errors::{During, of_engine};
 use super::{Call, DataStreams, shapes, target};
 
@@ -50,8 +51,11 @@ impl DataStreams {
         if let Ok(queue) = QueueArn::parse(&input.resource_arn) {
             return self.engine.add_queue_tags(&queue, &input.tags).await.map_err(adding);
         }
-        let stream = target::resource(&input.resource_arn)?;
-        self.engine.add_tags(&stream, &input.tags).await.map_err(adding)
+        match target::resource(&input.resource_arn)? {
+            ResourceArn::Stream(stream) => self.engine.add_tags(&stream, &input.tags).await,
+            consumer => self.engine.add_consumer_tags(&consumer_of(consumer), &input.tags).await,
+        }
+        .map_err(adding)
     }
 
     pub(super) async fn untag_resource(
@@ -63,8 +67,12 @@ impl DataStreams {
             let removed = self.engine.remove_queue_tags(&queue, &input.tag_keys).await;
             return removed.map_err(removing);
         }
-        let stream = target::resource(&input.resource_arn)?;
-        self.engine.remove_tags(&stream, &input.tag_keys).await.map_err(removing)
+        let keys = &input.tag_keys;
+        match target::resource(&input.resource_arn)? {
+            ResourceArn::Stream(stream) => self.engine.remove_tags(&stream, keys).await,
+            consumer => self.engine.remove_consumer_tags(&consumer_of(consumer), keys).await,
+        }
+        .map_err(removing)
     }
 
     pub(super) async fn list_tags_for_resource(
@@ -78,9 +86,13 @@ impl DataStreams {
                 tags: Some(tags(found.into_iter().collect())),
             });
         }
-        let stream = target::resource(&input.resource_arn)?;
-        let page = self.engine.list_tags(&stream, None, None).await.map_err(adding)?;
-        Ok(api::ListTagsForResourceOutput { tags: Some(tags(page.tags)) })
+        let listed = match target::resource(&input.resource_arn)? {
+            ResourceArn::Stream(stream) => {
+                self.engine.list_tags(&stream, None, None).await.map(|page| page.tags)
+            }
+            consumer => self.engine.list_consumer_tags(&consumer_of(consumer)).await,
+        };
+        Ok(api::ListTagsForResourceOutput { tags: Some(tags(listed.map_err(adding)?)) })
     }
 }
 
