@@ -12,8 +12,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millstream_base::{QueueArn, Scope, StreamArn, StreamName, Timestamp};
-use millstream_log::LogError;
+use millstream_base::{QueueArn, Scope, ShardId, StreamArn, StreamName, Timestamp};
+use millstream_log::{LogError, Position};
 use millstream_meta::{Expect, MetaError};
 
 use crate::cache::Snapshot;
@@ -193,7 +193,7 @@ impl Streams {
         &self,
         stream: &Arc<Snapshot>,
         row: &QueueRow,
-    ) -> Result<BTreeMap<millstream_base::ShardId, millstream_log::Position>> {
+    ) -> Result<BTreeMap<ShardId, Position>> {
         let mut starts = BTreeMap::new();
         let start = row.start.unwrap_or_default();
         for shard in stream.row.shards.all() {

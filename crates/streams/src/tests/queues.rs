@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use millstream_base::{QueueArn, Tags};
 
 use super::*;
+use crate::reshard_plan::Reshard;
 
 /// A stream on demand, of four shards, and a queue on it from the beginning.
 async fn stream_and_queue(world: &World) -> (StreamArn, QueueArn) {
@@ -80,6 +81,26 @@ impl World {
             }
             found.extend(page.iter().map(text));
         }
+    }
+
+    /// Splits a shard of a stream on demand in the middle, as scaling does.
+    async fn grow(&self, stream: &StreamArn, shard: u32) -> [u32; 2] {
+        let found = self.streams.look_up(stream).await.unwrap().unwrap();
+        let shard = ShardId::new(shard);
+        let range = found.row.shards.get(shard).unwrap().range;
+        let at = HashKey(range.start.0 + (range.end.0 - range.start.0) / 2 + 1);
+        let next = found.row.shards.next();
+        let split = Reshard::Split { shard, at };
+        self.streams.reshard(stream, |_, _, _| Ok((Some(split.clone()), ()))).await.unwrap();
+        [next, next + 1]
+    }
+
+    /// Merges two neighbours of a stream on demand.
+    async fn shrink(&self, stream: &StreamArn, lower: u32, upper: u32) -> u32 {
+        let next = self.streams.look_up(stream).await.unwrap().unwrap().row.shards.next();
+        let merge = Reshard::Merge { lower: ShardId::new(lower), upper: ShardId::new(upper) };
+        self.streams.reshard(stream, |_, _, _| Ok((Some(merge.clone()), ()))).await.unwrap();
+        next
     }
 
     /// The same stores under a new engine, after an orderly end of the old one.
@@ -279,11 +300,11 @@ async fn every_shard_is_delivered_across_resharding() {
     let mut world = World::new().await;
     let (stream, queue) = stream_and_queue(&world).await;
     world.put(&stream, 0, &["parent"]).await;
-    let [left, right] = world.split(&stream, 0).await;
+    let [left, right] = world.grow(&stream, 0).await;
     world.put(&stream, left, &["left"]).await;
     world.put(&stream, right, &["right"]).await;
     assert_eq!(world.drain(&queue).await, ["left", "parent", "right"]);
-    let child = world.merge(&stream, left, right).await;
+    let child = world.shrink(&stream, left, right).await;
     world.put(&stream, child, &["child"]).await;
     assert_eq!(world.drain(&queue).await, ["child"]);
     world.restart().await;
@@ -316,7 +337,7 @@ async fn a_queue_begins_where_it_is_told_to() {
         queues.push(queue_on(&world, &stream, name, start).await);
     }
     world.put(&stream, 0, &["new"]).await;
-    let [left, _] = world.split(&stream, 2).await;
+    let [left, _] = world.grow(&stream, 2).await;
     world.put(&stream, left, &["newer"]).await;
     for (queue, expected) in queues.iter().zip([
         &["middle", "new", "newer", "old"][..],
