@@ -8,7 +8,9 @@
 const readline = require("node:readline");
 const sdk = require("@aws-sdk/client-kinesis");
 
-const TIMES = new Set(["Timestamp", "StreamCreationTimestamp", "ApproximateArrivalTimestamp"]);
+const TIMES = new Set([
+  "Timestamp", "StreamCreationTimestamp", "ApproximateArrivalTimestamp", "ConsumerCreationTimestamp",
+]);
 const BLOBS = new Set(["Data"]);
 
 let account = "000000000000";
@@ -46,12 +48,25 @@ function toNeutral(value) {
   return value;
 }
 
+// Reads a subscription to its end: all records, and what the last event said of the rest.
+async function fold(stream) {
+  let [records, last, events] = [[], {}, 0];
+  for await (const { SubscribeToShardEvent: event } of stream) {
+    const { Records, ...rest } = event;
+    records = records.concat(Records);
+    last = rest;
+    events += 1;
+  }
+  return { ...last, Records: records, Events: events };
+}
+
 async function answer(endpoint, call) {
   account = call.account;
   const command = new sdk[`${call.op}Command`](toSdk("", call.in));
   try {
     const { $metadata, ...out } = await client(endpoint, call.region).send(command);
-    return { status: $metadata.httpStatusCode, out: toNeutral(out) };
+    const told = out.EventStream ? await fold(out.EventStream) : out;
+    return { status: $metadata.httpStatusCode, out: toNeutral(told) };
   } catch (error) {
     const status = error.$metadata?.httpStatusCode;
     if (status === undefined) throw error;

@@ -53,6 +53,8 @@ class Driver:
                 "message": message or None,
             }
         status = out.pop("ResponseMetadata")["HTTPStatusCode"]
+        if "EventStream" in out:
+            out = fold(out["EventStream"])
         return {"status": status, "out": to_neutral(out)}
 
 
@@ -83,6 +85,16 @@ def to_neutral(value):
     if isinstance(value, datetime.datetime):
         return round(value.timestamp(), 3)
     return value
+
+
+def fold(stream):
+    """Reads a subscription to its end: all records, and what the last event said of the rest."""
+    records, last, events = [], {}, 0
+    for told in stream:
+        last = dict(told["SubscribeToShardEvent"])
+        records += last.pop("Records")
+        events += 1
+    return {**last, "Records": records, "Events": events}
 
 
 def main():

@@ -16,6 +16,7 @@ pub mod catalogue;
 pub mod cbor;
 pub mod client;
 pub mod driver;
+pub mod event_stream;
 pub mod fixture;
 pub mod http_step;
 pub mod matcher;

@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 use crate::catalogue::HttpStep;
 use crate::cbor::{self, Lengths};
 use crate::client::{Answer, Call, Client, Codec, Fault};
-use crate::{base64, scene};
+use crate::{base64, event_stream, scene};
 
 /// Longest wait for one answer.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
@@ -144,11 +144,20 @@ impl Client for Raw {
             .header("x-amz-target", format!("Kinesis_20131202.{}", call.operation));
         let request = sign(request, &call.account, &call.region);
         let response = self.send(request.body(Full::new(Bytes::from(body)))?)?;
-        let answer = self.read(response)?;
+        let mut answer = self.read(response)?;
         let echoed = answer.header("content-type").unwrap_or_default();
-        ensure!(echoed == self.content_type(), "content type {echoed} in the answer");
+        let streams = call.operation == "SubscribeToShard" && answer.fault.is_none();
+        let expected = if streams { event_stream::CONTENT_TYPE } else { self.content_type() };
+        ensure!(echoed == expected, "content type {echoed} in the answer");
         for name in ["x-amzn-requestid", "x-amz-id-2"] {
             ensure!(answer.header(name).is_some_and(|id| id.len() > 30), "header {name} is short");
+        }
+        if streams {
+            let frames = event_stream::frames(answer.raw.as_deref().unwrap_or_default())?;
+            answer.body = event_stream::fold(&frames, |payload| match self.codec {
+                Codec::Json => Ok(serde_json::from_slice(payload)?),
+                Codec::Cbor => cbor::decode(payload),
+            })?;
         }
         Ok(answer)
     }

@@ -252,6 +252,69 @@ async fn perform(sdk: &Sdk, operation: &str, p: Params<'_>) -> Result<Answer> {
                 .set_max_record_size_in_kib(p.int("MaxRecordSizeInKiB"));
             answer(sent.send().await, |_| json!({}))
         }
+        "SplitShard" => {
+            let sent = sdk
+                .split_shard()
+                .set_stream_name(p.text("StreamName"))
+                .set_stream_arn(p.text("StreamARN"))
+                .set_shard_to_split(p.text("ShardToSplit"))
+                .set_new_starting_hash_key(p.text("NewStartingHashKey"));
+            answer(sent.send().await, |_| json!({}))
+        }
+        "MergeShards" => {
+            let sent = sdk
+                .merge_shards()
+                .set_stream_name(p.text("StreamName"))
+                .set_stream_arn(p.text("StreamARN"))
+                .set_shard_to_merge(p.text("ShardToMerge"))
+                .set_adjacent_shard_to_merge(p.text("AdjacentShardToMerge"));
+            answer(sent.send().await, |_| json!({}))
+        }
+        "RegisterStreamConsumer" => {
+            let sent = sdk
+                .register_stream_consumer()
+                .set_stream_arn(p.text("StreamARN"))
+                .set_consumer_name(p.text("ConsumerName"))
+                .set_tags(p.texts_by_key("Tags"));
+            answer(sent.send().await, |out| json!({"Consumer": out.consumer().map(consumer)}))
+        }
+        "DeregisterStreamConsumer" => {
+            let sent = sdk
+                .deregister_stream_consumer()
+                .set_stream_arn(p.text("StreamARN"))
+                .set_consumer_name(p.text("ConsumerName"))
+                .set_consumer_arn(p.text("ConsumerARN"));
+            answer(sent.send().await, |_| json!({}))
+        }
+        "DescribeStreamConsumer" => {
+            let sent = sdk
+                .describe_stream_consumer()
+                .set_stream_arn(p.text("StreamARN"))
+                .set_consumer_name(p.text("ConsumerName"))
+                .set_consumer_arn(p.text("ConsumerARN"));
+            answer(sent.send().await, |out| {
+                let told = out.consumer_description().expect("an output without its one member");
+                json!({"ConsumerDescription": {
+                    "ConsumerName": told.consumer_name(), "ConsumerARN": told.consumer_arn(),
+                    "ConsumerStatus": told.consumer_status().as_str(),
+                    "ConsumerCreationTimestamp": seconds(told.consumer_creation_timestamp()),
+                    "StreamARN": told.stream_arn(),
+                }})
+            })
+        }
+        "ListStreamConsumers" => {
+            let sent = sdk
+                .list_stream_consumers()
+                .set_stream_arn(p.text("StreamARN"))
+                .set_next_token(p.text("NextToken"))
+                .set_max_results(p.int("MaxResults"))
+                .set_stream_creation_timestamp(p.time("StreamCreationTimestamp"));
+            answer(sent.send().await, |out| {
+                let consumers: Vec<Value> = out.consumers().iter().map(consumer).collect();
+                json!({"Consumers": consumers, "NextToken": out.next_token()})
+            })
+        }
+        "SubscribeToShard" => subscribe(sdk, p).await,
         "DescribeLimits" => answer(sdk.describe_limits().send().await, |out| {
             json!({
                 "ShardLimit": out.shard_limit(), "OpenShardCount": out.open_shard_count(),
@@ -266,6 +329,60 @@ async fn perform(sdk: &Sdk, operation: &str, p: Params<'_>) -> Result<Answer> {
         }),
         other => bail!("{other} is not wired to the Rust SDK"),
     }
+}
+
+fn consumer(told: &aws_sdk_kinesis::types::Consumer) -> Value {
+    json!({
+        "ConsumerName": told.consumer_name(), "ConsumerARN": told.consumer_arn(),
+        "ConsumerStatus": told.consumer_status().as_str(),
+        "ConsumerCreationTimestamp": seconds(told.consumer_creation_timestamp()),
+    })
+}
+
+/// Reads a subscription to its end: all records, and what the last event said of the rest.
+async fn subscribe(sdk: &Sdk, p: Params<'_>) -> Result<Answer> {
+    let position = p.0.get("StartingPosition").and_then(Value::as_object);
+    let position = Params(position.context("no starting position")?);
+    let kind = position.text("Type").map(|kind| ShardIteratorType::from(kind.as_str()));
+    let position = aws_sdk_kinesis::types::StartingPosition::builder()
+        .set_type(kind)
+        .set_sequence_number(position.text("SequenceNumber"))
+        .set_timestamp(position.time("Timestamp"))
+        .build()?;
+    let sent = sdk
+        .subscribe_to_shard()
+        .set_consumer_arn(p.text("ConsumerARN"))
+        .set_shard_id(p.text("ShardId"))
+        .starting_position(position)
+        .set_dry_run(p.flag("DryRun"))
+        .send()
+        .await;
+    let mut stream = match sent {
+        Ok(out) => out.event_stream,
+        Err(error) => return answer(Err::<(), _>(error), |()| json!({})),
+    };
+    let (mut records, mut last, mut events) = (Vec::new(), json!({}), 0);
+    while let Some(told) = stream.recv().await? {
+        let event = told.as_subscribe_to_shard_event();
+        let event = event.map_err(|other| anyhow::anyhow!("an unknown event {other:?}"))?;
+        records.extend(event.records().iter().map(record));
+        events += 1;
+        // The SDK has an empty text where the model's required member is missing.
+        let number = Some(event.continuation_sequence_number()).filter(|n| !n.is_empty());
+        let children: Vec<Value> = event
+            .child_shards()
+            .iter()
+            .map(|c| json!({"ShardId": c.shard_id(), "ParentShards": c.parent_shards()}))
+            .collect();
+        last = json!({
+            "ContinuationSequenceNumber": number,
+            "MillisBehindLatest": event.millis_behind_latest(),
+            "ChildShards": Some(children).filter(|c| !c.is_empty()),
+        });
+    }
+    last["Records"] = Value::Array(records);
+    last["Events"] = json!(events);
+    Ok(Answer { status: Some(200), body: without_nulls(last), ..Answer::default() })
 }
 
 async fn describe(sdk: &Sdk, p: Params<'_>) -> Result<Answer> {
@@ -347,6 +464,15 @@ async fn put_records(sdk: &Sdk, p: Params<'_>) -> Result<Answer> {
     })
 }
 
+fn record(one: &aws_sdk_kinesis::types::Record) -> Value {
+    json!({
+        "SequenceNumber": one.sequence_number(), "PartitionKey": one.partition_key(),
+        "Data": base64::encode(one.data()),
+        "ApproximateArrivalTimestamp": one.approximate_arrival_timestamp().map(seconds),
+        "EncryptionType": one.encryption_type().map(|kind| kind.as_str().to_owned()),
+    })
+}
+
 async fn get_records(sdk: &Sdk, p: Params<'_>) -> Result<Answer> {
     let sent = sdk
         .get_records()
@@ -355,19 +481,7 @@ async fn get_records(sdk: &Sdk, p: Params<'_>) -> Result<Answer> {
         .set_stream_arn(p.text("StreamARN"))
         .set_dry_run(p.flag("DryRun"));
     answer(sent.send().await, |out| {
-        let records: Vec<Value> = out
-            .records()
-            .iter()
-            .map(|one| {
-                json!({
-                    "SequenceNumber": one.sequence_number(), "PartitionKey": one.partition_key(),
-                    "Data": base64::encode(one.data()),
-                    "ApproximateArrivalTimestamp":
-                        one.approximate_arrival_timestamp().map(seconds),
-                    "EncryptionType": one.encryption_type().map(|kind| kind.as_str().to_owned()),
-                })
-            })
-            .collect();
+        let records: Vec<Value> = out.records().iter().map(record).collect();
         let children = (!out.child_shards().is_empty()).then(|| out.child_shards().len());
         json!({
             "Records": records, "NextShardIterator": out.next_shard_iterator(),

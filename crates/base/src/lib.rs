@@ -8,6 +8,7 @@ pub mod arn;
 pub mod consumer;
 pub mod hash_key;
 pub mod limits;
+mod md5_lanes;
 pub mod name;
 pub mod queue;
 pub mod retention;

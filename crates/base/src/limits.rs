@@ -114,6 +114,63 @@ pub const SHARD_WRITE_RECORDS_PER_SECOND: u32 = 1000;
 pub const SHARD_WRITE_BYTES_PER_SECOND: u32 = 1 << 20;
 pub const SHARD_READ_BYTES_PER_SECOND: u32 = 2 << 20;
 pub const SHARD_READ_CALLS_PER_SECOND: u32 = 5;
+/// GetShardIterator calls, per open shard. Source: model, GetShardIterator.
+pub const SHARD_ITERATORS_PER_SECOND: u32 = 5;
+/// What a shard gives each fan-out consumer. Source: model, SubscribeToShard.
+pub const CONSUMER_READ_BYTES_PER_SECOND: u32 = 2 << 20;
+/// SubscribeToShard calls, per consumer and shard. Source: model, SubscribeToShard.
+pub const SUBSCRIPTIONS_PER_SECOND: u32 = 1;
+/// What a shard keeps ready for records that are larger than its bytes of a second. The guide says
+/// that there is such a budget and that it refills steadily, not how large it is: the largest
+/// record there can be must fit.
+pub const LARGE_RECORDS_BURST_BYTES: u32 = RECORD_KIB_MAX * 1024;
+/// How that budget refills. Ours: as fast as the shard writes otherwise.
+pub const LARGE_RECORDS_BYTES_PER_SECOND: u32 = SHARD_WRITE_BYTES_PER_SECOND;
+
+// Subscriptions of fan-out consumers.
+
+/// How long a subscription lasts. Source: model, SubscribeToShard.
+pub const SUBSCRIPTION_LIFE: Duration = Duration::from_secs(300);
+/// How long after a subscription began the same consumer can't subscribe to the same shard again;
+/// after that a new one takes over. Source: model, SubscribeToShard.
+pub const SUBSCRIPTION_TAKEOVER_AFTER: Duration = Duration::from_secs(5);
+/// How often a subscription without records tells where it is. Source: recorded by others.
+pub const SUBSCRIPTION_IDLE_INTERVAL: Duration = Duration::from_secs(5);
+
+// Settings that may change only so often.
+
+/// StartStreamEncryption and StopStreamEncryption of a stream within 24 hours. Source: model.
+pub const ENCRYPTION_CHANGES_PER_DAY_MAX: usize = 25;
+/// Most bytes of a resource policy. Ours: the API's text names no bound; 20 KiB is what AWS's
+/// other services with resource policies take.
+pub const POLICY_BYTES_MAX: usize = 20 << 10;
+
+// Metrics (CloudWatch).
+
+/// How long one-minute points are kept. Source: CloudWatch user guide, "Metrics retention".
+pub const METRIC_RETENTION: Duration = Duration::from_secs(15 * 24 * 3600);
+/// Most metrics (name, dimensions, unit) that a node keeps. Ours: some 1 KiB of memory each.
+pub const METRIC_SERIES_MAX: usize = 50_000;
+/// Most different values of one minute that percentiles are told from. Ours.
+pub const METRIC_VALUES_MAX: usize = 500;
+/// Bounds of a datum's time. Source: API reference of CloudWatch, MetricDatum Timestamp.
+pub const METRIC_PAST_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
+pub const METRIC_FUTURE_MAX: Duration = Duration::from_secs(2 * 3600);
+/// Bounds of one PutMetricData call: body, data, and values of one datum.
+/// Source: API reference of CloudWatch, PutMetricData.
+pub const PUT_METRIC_DATA_BYTES_MAX: usize = 1 << 20;
+pub const PUT_METRIC_DATA_COUNT_MAX: usize = 1000;
+pub const METRIC_DATUM_VALUES_MAX: usize = 150;
+/// Bounds of a datum's value. Source: API reference of CloudWatch, MetricDatum: -2^360 to 2^360.
+pub const METRIC_VALUE_MAX: f64 = 2.348_542_582_773_833_2e108;
+/// Most data points of a GetMetricStatistics answer. Source: API reference of CloudWatch.
+pub const METRIC_STATISTICS_POINTS_MAX: u64 = 1440;
+/// Most queries of a GetMetricData call, and most data points of its answer, which is the default
+/// too. Source: API reference of CloudWatch.
+pub const GET_METRIC_DATA_QUERIES_MAX: usize = 500;
+pub const GET_METRIC_DATA_POINTS_MAX: usize = 100_800;
+/// Metrics in one ListMetrics answer. Source: API reference of CloudWatch.
+pub const LIST_METRICS_MAX: usize = 500;
 
 // Queues.
 
@@ -143,58 +200,3 @@ pub const MAX_RECEIVE_COUNT_DEFAULT: u32 = 6;
 pub const MAX_RECEIVE_COUNT_MAX: u32 = 1000;
 /// Most characters of a receipt handle. Source: model, ReceiptHandle.
 pub const RECEIPT_HANDLE_CHARS_MAX: usize = 1024;
-// Subscriptions of fan-out consumers.
-
-/// How long a subscription lasts. Source: model, SubscribeToShard.
-pub const SUBSCRIPTION_LIFE: Duration = Duration::from_secs(300);
-/// How long after a subscription began the same consumer can't subscribe to the same shard again;
-/// after that a new one takes over. Source: model, SubscribeToShard.
-pub const SUBSCRIPTION_TAKEOVER_AFTER: Duration = Duration::from_secs(5);
-/// How often a subscription without records tells where it is. Source: recorded by others.
-pub const SUBSCRIPTION_IDLE_INTERVAL: Duration = Duration::from_secs(5);
-/// GetShardIterator calls, per open shard. Source: model, GetShardIterator.
-pub const SHARD_ITERATORS_PER_SECOND: u32 = 5;
-/// What a shard gives each fan-out consumer. Source: model, SubscribeToShard.
-pub const CONSUMER_READ_BYTES_PER_SECOND: u32 = 2 << 20;
-/// SubscribeToShard calls, per consumer and shard. Source: model, SubscribeToShard.
-pub const SUBSCRIPTIONS_PER_SECOND: u32 = 1;
-/// What a shard keeps ready for records that are larger than its bytes of a second. The guide says
-/// that there is such a budget and that it refills steadily, not how large it is: the largest
-/// record there can be must fit.
-pub const LARGE_RECORDS_BURST_BYTES: u32 = RECORD_KIB_MAX * 1024;
-/// How that budget refills. Ours: as fast as the shard writes otherwise.
-pub const LARGE_RECORDS_BYTES_PER_SECOND: u32 = SHARD_WRITE_BYTES_PER_SECOND;
-
-// Settings that may change only so often.
-
-/// StartStreamEncryption and StopStreamEncryption of a stream within 24 hours. Source: model.
-pub const ENCRYPTION_CHANGES_PER_DAY_MAX: usize = 25;
-/// Most bytes of a resource policy. Ours: the API's text names no bound; 20 KiB is what AWS's
-/// other services with resource policies take.
-pub const POLICY_BYTES_MAX: usize = 20 << 10;
-// Metrics (CloudWatch).
-
-/// How long one-minute points are kept. Source: CloudWatch user guide, "Metrics retention".
-pub const METRIC_RETENTION: Duration = Duration::from_secs(15 * 24 * 3600);
-/// Most metrics (name, dimensions, unit) that a node keeps. Ours: some 1 KiB of memory each.
-pub const METRIC_SERIES_MAX: usize = 50_000;
-/// Most different values of one minute that percentiles are told from. Ours.
-pub const METRIC_VALUES_MAX: usize = 500;
-/// Bounds of a datum's time. Source: API reference of CloudWatch, MetricDatum Timestamp.
-pub const METRIC_PAST_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
-pub const METRIC_FUTURE_MAX: Duration = Duration::from_secs(2 * 3600);
-/// Bounds of one PutMetricData call: body, data, and values of one datum.
-/// Source: API reference of CloudWatch, PutMetricData.
-pub const PUT_METRIC_DATA_BYTES_MAX: usize = 1 << 20;
-pub const PUT_METRIC_DATA_COUNT_MAX: usize = 1000;
-pub const METRIC_DATUM_VALUES_MAX: usize = 150;
-/// Bounds of a datum's value. Source: API reference of CloudWatch, MetricDatum: -2^360 to 2^360.
-pub const METRIC_VALUE_MAX: f64 = 2.348_542_582_773_833_2e108;
-/// Most data points of a GetMetricStatistics answer. Source: API reference of CloudWatch.
-pub const METRIC_STATISTICS_POINTS_MAX: u64 = 1440;
-/// Most queries of a GetMetricData call, and most data points of its answer, which is the default
-/// too. Source: API reference of CloudWatch.
-pub const GET_METRIC_DATA_QUERIES_MAX: usize = 500;
-pub const GET_METRIC_DATA_POINTS_MAX: usize = 100_800;
-/// Metrics in one ListMetrics answer. Source: API reference of CloudWatch.
-pub const LIST_METRICS_MAX: usize = 500;

@@ -132,6 +132,36 @@ fn a_stream_is_created_filled_read_described_and_deleted() {
 }
 
 #[test]
+fn hot_shards_and_keys_are_shown() {
+    let node = Node::start();
+    node.run(&["streams", "create", "orders", "--shards", "2"]);
+    let lines = "{\"id\":\"busy\"}\n".repeat(500);
+    let page = loop {
+        // The first rates are there after some seconds; keys fade, so the load goes on.
+        assert!(node.put_lines(&["put", "orders", "--key-field", "id"], &lines).status.success());
+        let page = node.json(&["streams", "hot", "orders"]);
+        let shares = page["Shards"].as_array().unwrap().iter().map(|s| s["Share"].as_f64());
+        if shares.flatten().any(|share| share > 0.99) {
+            break page;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    };
+    let keys: Vec<&Value> = page["Shards"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|s| s["Keys"].as_array().unwrap())
+        .collect();
+    assert_eq!(keys.len(), 1, "{page:#}");
+    assert_eq!(keys[0]["PartitionKey"], "busy");
+    let shown = node.run(&["streams", "hot", "orders"]);
+    assert!(shown.contains("busy") && shown.contains("SPLIT AT"), "{shown}");
+    let missing = node.command(&["streams", "hot", "none"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).contains("Stream none under account"), "{missing:?}");
+}
+
+#[test]
 fn a_follower_sees_what_is_put_later_and_ends_at_its_bound() {
     let node = Node::start();
     node.run(&["streams", "create", "orders", "--shards", "3"]);
@@ -233,6 +263,8 @@ fn bench_reports_every_operation_and_leaves_nothing_behind() {
         &["--op", "put-record", "--rate", "200", "--streams", "2"],
         &["--op", "get-records", "--prefill-mib", "1"],
         &["--op", "tail-latency", "--rate", "50"],
+        &["--op", "fan-out", "--rate", "50", "--consumers", "3"],
+        &["--op", "fan-out", "--consumers", "3", "--codec", "cbor"],
         &["--op", "put-records", "--records-per-request", "5", "--server-pid", &pid],
     ] {
         let report = node.json(&[&["bench"], op, &short].concat());

@@ -15,13 +15,11 @@ use crate::block::BlockWriter;
 use crate::catalogue::{CATALOGUE, Definition, JOURNAL, SeriesId};
 use crate::engine::{Inner, State};
 use crate::error::Result;
+use crate::layout::{At, NodeRow};
 use crate::points::Points;
-use crate::start::{At, NodeRow};
 
-/// Definitions in one batch.
-const DEFINITIONS_MAX: usize = 1000;
-/// Bytes of points in one entry of the journal.
-const ENTRY_BYTES: usize = 64 << 10;
+/// Bytes of one batch, about: far below what log stores take.
+const BATCH_BYTES: usize = 32 << 10;
 /// Series whose blocks are written by one call.
 const BLOCKS_MAX: usize = 500;
 
@@ -93,50 +91,75 @@ impl Inner {
     /// Writes definitions, then points; returns where the journal ends then.
     async fn write(&self, taken: Taken) -> Result<Position> {
         let Taken { undefined, unwritten } = taken;
-        for (at, part) in undefined.chunks(DEFINITIONS_MAX).enumerate() {
-            let entries = part.iter().map(|definition| definition.entry());
-            if let Err(error) = self.append(CATALOGUE, entries.collect()).await {
-                let left = undefined[at * DEFINITIONS_MAX..].to_vec();
-                self.state.lock().give_back(left, unwritten);
+        let definitions = undefined.iter().map(|definition| definition.entry()).collect();
+        if let Err(error) = self.append(CATALOGUE, definitions).await {
+            // Some may be written: being defined twice does no harm.
+            self.state.lock().give_back(undefined, unwritten);
+            return Err(error);
+        }
+        let mut rest = unwritten;
+        while !rest.is_empty() {
+            let (part, entry) = journal_entry(&mut rest);
+            if let Err(error) = self.append(JOURNAL, vec![entry]).await {
+                rest.add_all(part);
+                self.state.lock().give_back(Vec::new(), rest);
                 return Err(error);
             }
-        }
-        if !unwritten.is_empty()
-            && let Err(error) = self.append(JOURNAL, journal_entries(&unwritten)).await
-        {
-            self.state.lock().give_back(Vec::new(), unwritten);
-            return Err(error);
         }
         Ok(self.log.tail(self.log_of(JOURNAL))?.borrow().next)
     }
 
+    /// Appends entries in batches; returns where the first one landed, or where the log ends.
     pub(crate) async fn append(&self, member: u32, entries: Vec<Bytes>) -> Result<Position> {
         let log = self.log_of(member);
-        let landed = self.log.append(vec![(log, self.batch(Bytes::new(), entries))]).await;
-        let range = landed.into_iter().next().expect("one batch, one result")?;
-        Ok(range.first)
+        let mut first = None;
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let mut bytes = 0;
+            let mut batch = Vec::new();
+            while let Some(entry) = entries.next_if(|_| bytes < BATCH_BYTES) {
+                bytes += entry.len();
+                batch.push(entry);
+            }
+            let batch = self.batch(Bytes::new(), 0, batch);
+            let landed = self.log.append(vec![(log, batch)]).await;
+            let range = landed.into_iter().next().expect("one batch, one result")?;
+            first = first.or(Some(range.first));
+        }
+        match first {
+            Some(first) => Ok(first),
+            None => Ok(self.log.tail(log)?.borrow().next),
+        }
     }
 
-    fn batch(&self, key: Bytes, values: Vec<Bytes>) -> Batch {
-        let entry = |value| NewEntry { attributes: 0, key: key.clone(), value };
+    fn batch(&self, key: Bytes, attributes: u32, values: Vec<Bytes>) -> Batch {
+        let entry = |value| NewEntry { attributes, key: key.clone(), value };
         Batch { at: self.env.now(), entries: values.into_iter().map(entry).collect() }
     }
 
+    /// Writes each series' points into its log. Parts of a block are numbered.
     async fn write_blocks(&self, points: &Points, key: Bytes) -> Result<()> {
         let series: Vec<SeriesId> = points.series().collect();
-        for part in series.chunks(BLOCKS_MAX) {
-            let logs = part.iter().map(|id| self.log_of(id.0));
+        for some in series.chunks(BLOCKS_MAX) {
+            let logs = some.iter().map(|id| self.log_of(id.0));
             let missing: Vec<LogId> = logs.filter(|log| self.log.tail(*log).is_err()).collect();
             if !missing.is_empty() {
                 self.log.create(missing).await?;
             }
-            let blocks = part.iter().map(|id| {
-                let mut block = BlockWriter::new();
-                points.of(*id).for_each(|(minute, point)| block.add(minute, point));
-                (self.log_of(id.0), self.batch(key.clone(), vec![block.finish()]))
-            });
-            for landed in self.log.append(blocks.collect()).await {
-                landed?;
+            let mut blocks: Vec<_> =
+                some.iter().map(|id| (self.log_of(id.0), block_parts(points, *id))).collect();
+            for part in 0.. {
+                let batches: Vec<_> = blocks
+                    .iter_mut()
+                    .filter_map(|(log, parts)| Some((*log, parts.next()?)))
+                    .map(|(log, value)| (log, self.batch(key.clone(), part, vec![value])))
+                    .collect();
+                if batches.is_empty() {
+                    break;
+                }
+                for landed in self.log.append(batches).await {
+                    landed?;
+                }
             }
             self.env.hesitate("blocks-written").await;
         }
@@ -188,15 +211,28 @@ impl State {
     }
 }
 
-fn journal_entries(points: &Points) -> Vec<Bytes> {
-    let mut entries = Vec::new();
+/// Takes as many points as one entry of the journal holds; the points, and the entry.
+fn journal_entry(rest: &mut Points) -> (Points, Bytes) {
     let mut block = BlockWriter::new();
-    for (series, minute, point) in points.iter() {
-        block.add_of(series, minute, point);
-        if block.len() >= ENTRY_BYTES {
-            entries.push(std::mem::replace(&mut block, BlockWriter::new()).finish());
-        }
+    let mut part = Points::default();
+    while block.len() < BATCH_BYTES
+        && let Some((series, minute, point)) = rest.pop_first()
+    {
+        block.add_of(series, minute, &point);
+        part.add(series, minute, &point);
     }
-    entries.push(block.finish());
-    entries
+    (part, block.finish())
+}
+
+/// The parts of a series' block.
+fn block_parts(points: &Points, id: SeriesId) -> impl Iterator<Item = Bytes> {
+    let mut points = points.of(id).peekable();
+    std::iter::from_fn(move || {
+        points.peek()?;
+        let mut block = BlockWriter::new();
+        while let Some((minute, point)) = points.next_if(|_| block.len() < BATCH_BYTES) {
+            block.add(minute, point);
+        }
+        Some(block.finish())
+    })
 }

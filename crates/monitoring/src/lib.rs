@@ -15,7 +15,7 @@
 //! | `metric`, `point` | what is measured, and what is known of a minute of it |
 //! | `aggregate` | points of several minutes as one |
 //! | `catalogue` | which series there are |
-//! | `points`, `block` | points in memory, and as bytes |
+//! | `points`, `block`, `layout` | points in memory, as bytes, and what lies where |
 //! | `engine`, `start`, `flush`, `read`, `upkeep` | the store: recording, recovery, writing, reading, forgetting |
 //!
 //! Promise: a crash loses at most what was recorded since the last flush, an orderly end nothing.
@@ -28,6 +28,7 @@ mod catalogue;
 mod engine;
 mod error;
 mod flush;
+mod layout;
 mod metric;
 mod options;
 mod point;
@@ -35,9 +36,6 @@ mod points;
 mod read;
 mod start;
 mod upkeep;
-
-#[cfg(test)]
-mod tests;
 
 pub use aggregate::{Bucket, buckets};
 pub use engine::{Datum, Figures, Monitoring};

@@ -29,6 +29,18 @@ impl Points {
         }
     }
 
+    /// Takes the first point out.
+    pub(crate) fn pop_first(&mut self) -> Option<(SeriesId, Minute, Point)> {
+        let mut series = self.by_series.first_entry()?;
+        let (minute, point) = series.get_mut().pop_first().expect("a series here has points");
+        let id = *series.key();
+        if series.get().is_empty() {
+            series.remove();
+        }
+        self.len -= 1;
+        Some((id, minute, point))
+    }
+
     /// How many points.
     pub(crate) fn len(&self) -> usize {
         self.len

@@ -12,9 +12,9 @@ use crate::block::BlockReader;
 use crate::catalogue::SeriesId;
 use crate::engine::{Inner, Monitoring, State};
 use crate::error::Result;
+use crate::layout::{At, read_log};
 use crate::metric::{Metric, Unit};
 use crate::point::{Minute, Point};
-use crate::start::{At, read_log};
 
 /// The points of a metric in one unit, by minute.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,13 +111,15 @@ impl Inner {
             Err(LogError::NotFound { .. }) => return Ok(points.into_iter().collect()),
             Err(error) => return Err(error.into()),
         };
-        let mut before: Option<Position> = None;
+        // Parts of blocks come in order; what is not after the last one was written a second time.
+        let mut before: Option<(Position, u32)> = None;
         read_log(&*self.log, log, at, Position::END, |entry| {
             let made_from = At::of_key(&entry.key)?;
-            if made_from >= settled || before == Some(made_from) {
+            let part = Some((made_from, entry.attributes));
+            if made_from >= settled || part <= before {
                 return Ok(());
             }
-            before = Some(made_from);
+            before = part;
             let mut block = BlockReader::new(&entry.value)?;
             while let Some((minute, point)) = block.next()? {
                 if range.contains(&minute) {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use millstream_env::Env;
-use millstream_log::{Entry, LogId, LogStore, Position, ReadLimit};
+use millstream_log::{LogId, LogStore, Position};
 use millstream_meta::{Document, Expect, Key, MetaError, MetaStore};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,7 @@ use crate::block::BlockReader;
 use crate::catalogue::{CATALOGUE, JOURNAL};
 use crate::engine::{Inner, Monitoring, State};
 use crate::error::{Error, Result};
+use crate::layout::{NodeRow, read_log};
 use crate::options::Options;
 use crate::points::Points;
 use crate::upkeep;
@@ -22,8 +22,6 @@ use crate::upkeep;
 const LAST_FAMILY: u32 = u32::MAX;
 /// Requests that wait for the work at the side.
 const REQUESTS_MAX: usize = 16;
-/// How much one read brings.
-pub(crate) const PAGE: ReadLimit = ReadLimit { entries_max: 4096, bytes_max: 1 << 20 };
 
 impl Monitoring {
     /// Reads what the node `options.node` left in the stores, and starts the work at the side.
@@ -86,30 +84,6 @@ async fn read_journal(
     Ok(points)
 }
 
-/// Shows every entry from `from` on and before `until` to `look`.
-pub(crate) async fn read_log(
-    log: &dyn LogStore,
-    id: LogId,
-    from: Position,
-    until: Position,
-    mut look: impl FnMut(Entry) -> Result<()>,
-) -> Result<()> {
-    let tail = log.tail(id)?.borrow().next.min(until);
-    let mut at = from;
-    while at < tail {
-        let page = log.read(id, at, PAGE).await?;
-        for entry in page.entries {
-            if entry.position >= tail {
-                return Ok(());
-            }
-            look(entry)?;
-        }
-        assert!(page.next > at, "reading log {id} goes on from {at:?}, not {:?}", page.next);
-        at = page.next;
-    }
-    Ok(())
-}
-
 /// The node's row; made if there is none.
 async fn claim(meta: &dyn MetaStore, key: &Key) -> Result<NodeRow> {
     if let Some(row) = meta.get(key).await? {
@@ -151,57 +125,4 @@ struct Given {
 impl Document for Given {
     const KIND: &'static str = "counter of monitoring's log families";
     const VERSION: u32 = 1;
-}
-
-/// A node and how far its points have settled.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct NodeRow {
-    pub(crate) family: u32,
-    /// The journal before this is in blocks.
-    pub(crate) settled: At,
-    /// The journal from `settled` to this is being made into blocks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) settling: Option<At>,
-}
-
-impl Document for NodeRow {
-    const KIND: &'static str = "node's metrics";
-    const VERSION: u32 = 1;
-}
-
-/// A position in the journal, as rows and blocks have it.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct At {
-    lsn: u64,
-    index: u32,
-}
-
-impl From<Position> for At {
-    fn from(position: Position) -> Self {
-        At { lsn: position.lsn, index: position.index }
-    }
-}
-
-impl From<At> for Position {
-    fn from(at: At) -> Self {
-        Position::new(at.lsn, at.index)
-    }
-}
-
-impl At {
-    /// The key of a block: where the journal's part begins that it was made from.
-    pub(crate) fn key(self) -> Bytes {
-        let mut key = self.lsn.to_be_bytes().to_vec();
-        key.extend_from_slice(&self.index.to_be_bytes());
-        key.into()
-    }
-
-    pub(crate) fn of_key(key: &[u8]) -> Result<Position> {
-        let parts = key.split_first_chunk().and_then(|(lsn, index)| {
-            Some((u64::from_be_bytes(*lsn), u32::from_be_bytes(index.try_into().ok()?)))
-        });
-        let (lsn, index) = parts
-            .ok_or_else(|| Error::Corrupt { reason: "a block without its place".to_owned() })?;
-        Ok(Position::new(lsn, index))
-    }
 }

@@ -115,7 +115,7 @@ impl Inner {
     async fn shorten_catalogue(&self) -> Result<()> {
         let log = self.log_of(CATALOGUE);
         let mut entries = 0;
-        crate::start::read_log(&*self.log, log, Position::START, Position::END, |_| {
+        crate::layout::read_log(&*self.log, log, Position::START, Position::END, |_| {
             entries += 1;
             Ok(())
         })

@@ -74,6 +74,9 @@ section! {
         pub body_read_time: Span = Span::from_secs(60),
         /// How long a client may refuse to take bytes of an answer before it is cut off.
         pub write_stall_time: Span = Span::from_secs(30),
+        /// How long a client may leave the next part of a streamed answer (SubscribeToShard) alone
+        /// before its connection is cut. Longer than any subscription: a consumer may be slow.
+        pub stream_stall_time: Span = Span::from_secs(360),
         /// Most open connections; further ones wait in the system's queue.
         pub connections_max: usize = 10_000,
         /// Most requests at once on one HTTP/2 connection.

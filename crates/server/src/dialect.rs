@@ -1,11 +1,11 @@
 //! How a request speaks, and so how an error is told to it.
 
 use bytes::Bytes;
-use http::HeaderValue;
-use millstream_wire::query::{self, QueryNames};
+use http::{HeaderValue, StatusCode};
+use millstream_wire::operation::QueryNames;
+use millstream_wire::query;
 use millstream_wire::{Codec, ServiceError};
 
-use crate::front_door::{Answer, status_of};
 use crate::ids::RequestId;
 
 /// The protocols, as far as errors differ between them.
@@ -17,6 +17,18 @@ pub enum Dialect {
     QueryCompatible(Codec, &'static QueryNames),
     /// Forms and XML.
     Query(&'static QueryNames),
+}
+
+/// Status, content type and body of an answer.
+pub struct Answer {
+    pub status: StatusCode,
+    pub content_type: Option<HeaderValue>,
+    pub error_type: Option<String>,
+    /// The header `x-amzn-query-error`.
+    pub query_error: Option<String>,
+    /// The header `smithy-protocol`.
+    pub protocol: Option<&'static str>,
+    pub body: Bytes,
 }
 
 impl From<Codec> for Dialect {
@@ -55,6 +67,10 @@ impl Dialect {
 /// The value of the `smithy-protocol` header, by which clients of that protocol know it.
 pub(crate) fn protocol(codec: Codec) -> Option<&'static str> {
     (codec == Codec::RpcV2Cbor).then_some("rpc-v2-cbor")
+}
+
+pub(crate) fn status_of(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn whole(error: &ServiceError, content_type: &'static str, body: Bytes) -> Answer {

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use millstream_api::kinesis::{Op, SERVICE};
 use millstream_wire::{Codec, DecodeError, ServiceError, shape};
 
-use crate::dialect::Dialect;
+use crate::dialect::{Answer, Dialect, status_of};
 use crate::ids::RequestId;
 
 /// An answer that no operation gives.
@@ -116,18 +116,6 @@ fn operation(target: &[u8]) -> Option<Op> {
     Op::named(std::str::from_utf8(name).ok()?)
 }
 
-/// Status, content type and body of an answer.
-pub struct Answer {
-    pub status: StatusCode,
-    pub content_type: Option<HeaderValue>,
-    pub error_type: Option<String>,
-    /// The header `x-amzn-query-error`.
-    pub query_error: Option<String>,
-    /// The header `smithy-protocol`.
-    pub protocol: Option<&'static str>,
-    pub body: Bytes,
-}
-
 impl Refusal {
     /// The code that the answer carries, for counting; `None` where nothing failed.
     pub fn code(&self) -> Option<&str> {
@@ -167,10 +155,6 @@ impl Refusal {
             Refusal::Error(error, dialect) => dialect.answer(error, id),
         }
     }
-}
-
-pub(crate) fn status_of(status: u16) -> StatusCode {
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// What browsers need to be let through; nothing for all others.

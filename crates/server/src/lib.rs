@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod node;
 pub mod pipeline;
 pub mod router;
+pub mod sampler;
 pub mod services;
 pub mod stores;
 

@@ -6,8 +6,10 @@
 //! together as `_other` beyond.
 
 mod histogram;
+mod monitoring;
 mod process;
 mod queues;
+mod shards;
 mod store;
 mod streams;
 
@@ -24,6 +26,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 pub use histogram::LatencyHistogram;
+pub use monitoring::MonitoringFigures;
 use process::Process;
 pub use queues::QueueFigures;
 pub use store::LogFigures;

@@ -20,9 +20,10 @@ use crate::body::BodyReader;
 use crate::config::Config;
 use crate::ids::RequestIds;
 use crate::listener::{Connections, Listener, Phase};
-use crate::metrics::{LogFigures, Metrics, QueueFigures, StreamFigures};
+use crate::metrics::{LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures};
 use crate::pipeline::Pipeline;
 use crate::router::Op;
+use crate::sampler::Sampler;
 use crate::services::cloudwatch::CloudWatch;
 use crate::services::kinesis::DataStreams;
 use crate::stores::{Stores, StoresError};
@@ -60,6 +61,8 @@ pub struct RunningNode {
     listeners: Vec<Task>,
     streams: Streams,
     monitoring: Monitoring,
+    sampler: Sampler,
+    sampling: Task,
     stores: Stores,
     started_in: Duration,
 }
@@ -102,6 +105,8 @@ impl Node {
             config.monitoring_options(),
         )
         .await?;
+        let interval = config.monitoring.flush_interval.0;
+        let sampler = Sampler::new(env.clone(), streams.clone(), monitoring.clone(), interval);
         let pipeline = Arc::new(pipeline(&env, &config, &streams, &monitoring, &stores)?);
         let (phase, watched) = watch::channel(Phase::Serving);
         let connections =
@@ -112,6 +117,7 @@ impl Node {
             .map(|listener| env.spawn("listener", listener.run(connections.clone())))
             .collect();
         pipeline.ready.store(true, Ordering::Relaxed);
+        let sampling = env.spawn("sampler", sampler.clone().run());
         let node = RunningNode {
             env,
             addrs,
@@ -124,6 +130,8 @@ impl Node {
             listeners,
             streams,
             monitoring,
+            sampler,
+            sampling,
             stores,
             started_in: started.elapsed(),
         };
@@ -144,6 +152,7 @@ fn pipeline(
     metrics.add(LogFigures(stores.log.clone()));
     metrics.add(StreamFigures(streams.clone()));
     metrics.add(QueueFigures(streams.clone()));
+    metrics.add(MonitoringFigures(monitoring.clone()));
     Ok(Pipeline {
         env: env.clone(),
         ids: RequestIds::new(env),
@@ -207,6 +216,11 @@ impl RunningNode {
         self.connections.open()
     }
 
+    /// Subscriptions to shards open now.
+    pub fn subscription_count(&self) -> usize {
+        self.streams.subscription_count()
+    }
+
     fn announce(&self) {
         let endpoint = self.endpoint();
         let recovered = self.recovery();
@@ -240,7 +254,9 @@ impl RunningNode {
         let _ = self.phase.send(Phase::Closing);
         // Cut connections let go of their requests at once.
         let _ = tokio::time::timeout(CLOSING_TIME, self.connections.all_closed()).await;
+        self.sampling.abort();
         self.streams.shutdown().await;
+        self.sampler.sample();
         self.monitoring.shutdown().await;
         self.stores.close().await;
         if let Some(dir) = self.temporary.take() {

@@ -240,7 +240,7 @@ fn respond(request: &Parts, id: RequestId, served: &Result<Reply, Refusal>) -> R
     let preflight = matches!(served, Err(Refusal::Preflight));
     match served {
         Ok(reply) => {
-            *response.status_mut() = front_door::status_of(reply.status);
+            *response.status_mut() = dialect::status_of(reply.status);
             let headers = response.headers_mut();
             let content_type = match &reply.content_type {
                 Cow::Borrowed(name) => Ok(HeaderValue::from_static(name)),

@@ -307,7 +307,9 @@ async fn trouble<S>(life: &Life<'_, S>, plan: &plan::Life, mut rng: Rng) {
     let clock = async {
         for step in &plan.clock_steps {
             tokio::time::sleep(Duration::from_micros(rng.below(300_000))).await;
+            life.judge.clock_is_set(life.world);
             life.world.step_clock(*step);
+            life.judge.clock_is_set(life.world);
         }
     };
     let crash = async {

@@ -28,7 +28,7 @@ struct Args {
     /// Only this scenario: tables, log or streams. By default the seed decides.
     #[arg(long, value_parser = scenario)]
     scenario: Option<Scenario>,
-    /// Build a bug in, to see it found: skip-sync or torn-frame.
+    /// Build a bug in, to see it found: skip-sync, torn-frame or early-children.
     #[arg(long, value_parser = planted)]
     planted: Option<Planted>,
     /// Go on after a failure, and print one line for each.
@@ -104,6 +104,7 @@ fn scenario(name: &str) -> Result<Scenario, String> {
 fn planted(name: &str) -> Result<Planted, String> {
     match name {
         "skip-sync" => Ok(Planted::SkipSync { one_in: 10 }),
+        "early-children" => Ok(Planted::ChildrenBeforeSeal),
         "torn-frame" => Ok(Planted::AcceptTornFrame),
         _ => Err(format!("{name} is no planted bug")),
     }

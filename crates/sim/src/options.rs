@@ -42,6 +42,8 @@ pub enum Planted {
     SkipSync { one_in: u64 },
     /// Recovery takes a torn frame for a whole one.
     AcceptTornFrame,
+    /// A reshard opens the children before it seals the parents.
+    ChildrenBeforeSeal,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -134,8 +134,12 @@ fn draw_errors(rng: &mut Rng) -> DiskFaults {
     faults
 }
 
-/// Seconds mostly, an hour now and then, either way.
+/// Seconds mostly, an hour now and then, either way; a day and more forward now and then, so that
+/// records and shards expire.
 fn clock_step(rng: &mut Rng) -> i64 {
+    if rng.one_in(6) {
+        return rng.between(25 * 3_600_000, 60 * 3_600_000) as i64;
+    }
     let size = if rng.one_in(4) { 3_600_000 } else { 5_000 };
     rng.below(2 * size + 1) as i64 - size as i64
 }

@@ -2,7 +2,9 @@
 //! API's operations, the engine, the tables and the log store.
 
 mod client;
+mod lineage;
 mod oracle;
+mod reshard;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,11 +17,11 @@ use millstream_log::EmbeddedLog;
 use millstream_meta::RedbMeta;
 use millstream_server::auth::Caller;
 use millstream_server::ids::RequestIds;
-use millstream_server::services::kinesis::{Call, DataStreams};
+use millstream_server::services::{Call, kinesis::DataStreams};
 use millstream_streams::Streams;
 
 use crate::lives::{self, OpenError, System};
-use crate::options::Options;
+use crate::options::{Options, Planted};
 use crate::plan::Plan;
 use crate::verdict::Judge;
 use crate::{log, tables};
@@ -63,7 +65,11 @@ impl System for Node {
     async fn open(env: Env, options: Options) -> Result<Self, OpenError> {
         let log = log::open(env.clone(), options).await?;
         let meta = Arc::new(tables::open(env.clone()).await?);
-        let bounds = millstream_streams::Options::default();
+        let bounds = millstream_streams::Options {
+            planted_bug: (options.planted == Some(Planted::ChildrenBeforeSeal))
+                .then_some(millstream_streams::PlantedBug::ChildrenBeforeSeal),
+            ..millstream_streams::Options::default()
+        };
         let engine = Streams::new(env.clone(), Arc::new(log.clone()), meta.clone(), bounds).await;
         let engine = engine.map_err(|e| match &e {
             millstream_streams::Error::Corrupt { .. } => OpenError::Damaged(e.to_string()),

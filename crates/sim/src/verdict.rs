@@ -29,6 +29,7 @@ pub struct Stats {
     pub entries_read: u64,
     pub damage_reported: u64,
     pub full_reported: u64,
+    pub reshards: u64,
 }
 
 impl Stats {
@@ -41,6 +42,7 @@ impl Stats {
         self.entries_read += more.entries_read;
         self.damage_reported += more.damage_reported;
         self.full_reported += more.full_reported;
+        self.reshards += more.reshards;
     }
 }
 
@@ -49,7 +51,7 @@ impl fmt::Display for Stats {
         write!(
             f,
             "{} lives, {} crashes, {} acknowledged, {} uncertain, {} refused, {} entries read, \
-             {} damages and {} full disks reported",
+             {} damages and {} full disks reported, {} reshards",
             self.lives,
             self.crashes,
             self.acknowledged,
@@ -57,7 +59,8 @@ impl fmt::Display for Stats {
             self.refused,
             self.entries_read,
             self.damage_reported,
-            self.full_reported
+            self.full_reported,
+            self.reshards
         )
     }
 }
@@ -91,6 +94,9 @@ pub(crate) struct Judge(Arc<Mutex<Found>>);
 #[derive(Default)]
 struct Found {
     what: Vec<String>,
+    /// The latest time that the clock showed before it was set back, in milliseconds.
+    clock_peak: i64,
+    clock_steps: u64,
     stats: Stats,
 }
 
@@ -104,6 +110,23 @@ impl Judge {
 
     pub(crate) fn failed(&self) -> bool {
         !self.0.lock().what.is_empty()
+    }
+
+    /// The clock is about to be set, or was set just now.
+    pub(crate) fn clock_is_set(&self, world: &SimWorld) {
+        let mut found = self.0.lock();
+        found.clock_peak = found.clock_peak.max(world.now().as_millis() as i64);
+        found.clock_steps += 1;
+    }
+
+    /// How often that happened.
+    pub(crate) fn clock_steps(&self) -> u64 {
+        self.0.lock().clock_steps
+    }
+
+    /// The latest time that the clock has shown until now, in milliseconds.
+    pub(crate) fn clock_peak(&self, world: &SimWorld) -> i64 {
+        self.0.lock().clock_peak.max(world.now().as_millis() as i64)
     }
 
     pub(crate) fn count(&self, f: impl FnOnce(&mut Stats)) {

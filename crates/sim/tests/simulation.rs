@@ -26,6 +26,7 @@ fn no_promise_is_broken_in_any_of_the_seeds() {
     assert!(total.acknowledged > 50 * SEEDS, "{total}");
     assert!(total.entries_read > 500 * SEEDS, "{total}");
     assert!(total.uncertain > SEEDS, "{total}");
+    assert!(total.reshards > SEEDS, "{total}");
     assert!(total.damage_reported > 0 && total.full_reported > 0, "{total}");
 }
 
@@ -59,6 +60,12 @@ fn a_disk_that_skips_syncs_is_found_out_by_every_scenario() {
 fn a_recovery_that_takes_torn_frames_is_found_out() {
     let found = first_seed_that_finds(Planted::AcceptTornFrame, Scenario::Log);
     assert!(found.is_some(), "torn frames are not noticed");
+}
+
+#[test]
+fn children_that_open_before_their_parents_are_sealed_are_found_out() {
+    let found = first_seed_that_finds(Planted::ChildrenBeforeSeal, Scenario::Streams);
+    assert!(found.is_some(), "records that land in closed shards are not noticed");
 }
 
 fn first_seed_that_finds(planted: Planted, scenario: Scenario) -> Option<u64> {

@@ -2,15 +2,22 @@
 
 use std::sync::atomic::Ordering;
 
-use millstream_base::{Scope, ShardId};
+use millstream_base::{Scope, ShardId, StreamName};
 
 use crate::cache::Snapshot;
+use crate::consumer_stats::ConsumerStats;
 use crate::control_call::ControlCall;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::throttle::Admission;
 
 impl Streams {
+    /// Calls beyond their rate since the process started, refused or (where rates are only
+    /// measured) not, by operation.
+    pub fn calls_exceeded(&self) -> Vec<(&'static str, u64)> {
+        self.inner.throttle.calls_exceeded()
+    }
+
     /// Counts a call of the control plane, before anything else is looked at. Operations whose rate
     /// is a stream's are counted where the stream is known.
     ///
@@ -37,9 +44,10 @@ impl Streams {
         let Some(state) = found.state(shard) else { return Ok(()) };
         let quotas = self.inner.throttle.quotas(&found.stream);
         let admission = state.budget.admit_read(quotas, self.now());
-        if admission != Admission::Admitted {
+        let exceeded = admission != Admission::Admitted;
+        found.stats.read_exceeded.observe(u64::from(exceeded));
+        if exceeded {
             state.stats.read_exceeded.fetch_add(1, Ordering::Relaxed);
-            found.stats.read_exceeded();
         }
         refuse(admission, found, shard)
     }
@@ -49,10 +57,35 @@ impl Streams {
         let open = found.row.shards.get(shard).is_some_and(|s| s.is_open());
         match found.state(shard) {
             Some(state) if open => {
-                let quotas = self.inner.throttle.quotas(&found.stream);
-                refuse(state.budget.admit_iterator(quotas, self.now()), found, shard)
+                let throttle = &self.inner.throttle;
+                let quotas = throttle.quotas(&found.stream);
+                let admission = state.budget.admit_iterator(quotas, self.now());
+                if admission != Admission::Admitted {
+                    throttle.iterator_exceeded();
+                }
+                refuse(admission, found, shard)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Counts a SubscribeToShard call of a consumer's.
+    pub(crate) fn admit_subscription(
+        &self,
+        found: &Snapshot,
+        consumer: &StreamName,
+        shard: ShardId,
+        stats: &ConsumerStats,
+    ) -> Result<()> {
+        let Some(state) = found.state(shard) else { return Ok(()) };
+        let quotas = self.inner.throttle.quotas(&found.stream);
+        let admission = state.budget.admit_subscription(quotas, consumer, self.now());
+        if admission != Admission::Admitted {
+            stats.rate_exceeded.observe(1);
+        }
+        match admission {
+            Admission::Admitted | Admission::Exceeded => Ok(()),
+            Admission::Refused => Err(Error::StreamCallRate { stream: found.stream.clone() }),
         }
     }
 }

@@ -10,6 +10,10 @@
 //!    taken, refilling    still there
 //! ```
 //!
+//! The idea is the generic cell rate algorithm's, as in the crate `governor`. That one ties a limit
+//! to each bucket (here a shard's limits change with its stream's settings), can't give back what it
+//! took, and takes its time for monotone, which the wall clock of `env` is not.
+//!
 //! Invariant: within any stretch of time no more is admitted than a full bucket and what refills
 //! meanwhile. A clock that steps back takes tokens away, at most all, and never gives any; one that
 //! steps forward fills the bucket.
@@ -98,23 +102,6 @@ impl Bucket {
         let _ = self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
     }
 
-    /// Takes `cost` in any case and says how long to wait until it is there. What is more than the
-    /// bucket is deep waits for a full bucket.
-    pub(crate) fn reserve(&self, cost: Cost, depth: Cost, now: Moment) -> Cost {
-        let mut full_at = self.full_at.load(Ordering::Relaxed);
-        loop {
-            let from = match full_at.max(now.0) {
-                ahead if ahead - now.0 > RESERVED_MAX.0 => now.0.saturating_add(depth.0),
-                ahead => ahead,
-            };
-            let wait = (from - now.0).saturating_add(cost.0.min(depth.0)).saturating_sub(depth.0);
-            match self.swap(full_at, from.saturating_add(cost.0)) {
-                Ok(_) => return Cost(wait),
-                Err(found) => full_at = found,
-            }
-        }
-    }
-
     /// Whether nothing is missing.
     pub(crate) fn is_full(&self, now: Moment) -> bool {
         self.full_at.load(Ordering::Relaxed) <= now.0
@@ -125,10 +112,6 @@ impl Bucket {
         self.full_at.compare_exchange_weak(current, next, relaxed, relaxed)
     }
 }
-
-/// Further ahead nobody has reserved: one reserves, waits, and reserves again. Only a clock that
-/// stepped back looks so.
-const RESERVED_MAX: Cost = Cost(3600 * SECOND.0);
 
 /// What is taken first and counted afterwards: who took more than a second's worth may come back
 /// when all of it is paid off.
@@ -195,14 +178,14 @@ mod tests {
         /// Time passes, in milliseconds.
         Pass(u64),
         /// The clock steps back; no time passes.
-        StepBack(u64),
+        Back(u64),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             6 => (1..2000u64).prop_map(Step::Take),
             3 => (0..1500u64).prop_map(Step::Pass),
-            1 => (1..100_000u64).prop_map(Step::StepBack),
+            1 => (1..100_000u64).prop_map(Step::Back),
         ];
         proptest::collection::vec(step, 1..200)
     }
@@ -223,7 +206,7 @@ mod tests {
                     time += ms;
                     clock += ms;
                 }
-                Step::StepBack(ms) => clock -= ms,
+                Step::Back(ms) => clock -= ms,
             }
         }
         (admitted, clock)
@@ -271,27 +254,6 @@ mod tests {
             prop_assert!(bucket.take(part, SECOND, at(START)));
             bucket.give_back(part);
             prop_assert!(bucket.take(rate.cost_of(rate.get().into()), SECOND, at(START)));
-        }
-
-        #[test]
-        fn reservations_never_run_ahead_of_the_rate(
-            sizes in proptest::collection::vec(1..5000u64, 1..50),
-            rate in 1..3000u32,
-        ) {
-            let per_second = PerSecond::of(rate);
-            let bucket = Bucket::default();
-            let mut now = START * 1_000_000;
-            let (mut owed, mut sent) = (0, Vec::new());
-            for size in sizes {
-                let cost = per_second.cost_of(size);
-                now += bucket.reserve(cost, SECOND, Moment(now)).0;
-                // What is larger than the bucket is let go when the bucket is full.
-                let oversize = cost.0.saturating_sub(SECOND.0);
-                sent.push((now, cost.0 - oversize));
-                let passed = now - sent[0].0;
-                prop_assert!(owed + cost.0 - oversize <= SECOND.0 + passed);
-                owed += cost.0;
-            }
         }
     }
 

@@ -36,7 +36,31 @@ pub struct ConsumerSamples {
     pub event_millis_behind: Sample,
 }
 
+/// Totals of one consumer since the process started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerCounts {
+    pub stream: StreamArn,
+    pub consumer: StreamName,
+    pub subscribe_success: u64,
+    pub subscribe_rate_exceeded: u64,
+    pub event_success: u64,
+    pub event_bytes: u64,
+    pub event_records: u64,
+}
+
 impl ConsumerStats {
+    fn counts(&self, stream: StreamArn, consumer: StreamName) -> ConsumerCounts {
+        ConsumerCounts {
+            stream,
+            consumer,
+            subscribe_success: self.subscribed.sum(),
+            subscribe_rate_exceeded: self.rate_exceeded.sum(),
+            event_success: self.event_success.sum(),
+            event_bytes: self.event_bytes.sum(),
+            event_records: self.event_records.sum(),
+        }
+    }
+
     pub(crate) fn event(&self, records: u64, bytes: u64, millis_behind: u64) {
         self.event_success.observe(1);
         self.event_bytes.observe(bytes);
@@ -69,5 +93,17 @@ impl Streams {
             }
         }
         samples
+    }
+
+    /// Totals since the process started, of at most `limit` consumers.
+    pub fn consumer_counts(&self, limit: usize) -> Vec<ConsumerCounts> {
+        let all = self.inner.cache.all();
+        let counts = all.iter().flat_map(|found| {
+            let of = |(name, stats): (&StreamName, &std::sync::Arc<ConsumerStats>)| {
+                stats.counts(found.stream.clone(), name.clone())
+            };
+            found.consumer_stats.iter().map(of)
+        });
+        counts.take(limit).collect()
     }
 }

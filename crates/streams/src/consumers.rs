@@ -16,6 +16,7 @@ use millstream_base::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::control_call::ControlCall;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{Commitment, StreamStatus};
@@ -116,25 +117,32 @@ impl Streams {
     /// [`Error::StreamNotFound`], [`Error::ConsumerNotFound`].
     pub async fn deregister_stream_consumer(&self, which: &ConsumerRef) -> Result<()> {
         let deleting = self.inner.options.state_durations.consumer_deleting;
+        let (found, _) = self.find(&which.stream).await?;
+        self.admit_stream_call(&found, ControlCall::DeregisterStreamConsumer)?;
         let (family, created_secs) = self
             .change(&which.stream, |row, _, now| {
                 let found = row.consumers.find(which, now)?;
-                let created_secs = found.created_secs;
-                if found.status_at(now) != Some(ConsumerStatus::Deleting) {
+                let (status, created_secs) = (found.status_at(now), found.created_secs);
+                if status != Some(ConsumerStatus::Deleting) {
                     row.consumers.remove(&which.name, deleting, now);
                 }
                 Ok((row.family, created_secs))
             })
             .await?;
         self.inner.subscriptions.end_consumer(family, &which.name);
-        let (stream, consumer) = (which.stream.clone(), which.name.clone());
-        self.remove_policy(&ResourceArn::Consumer { stream, consumer, created_secs }).await
+        self.remove_policy(&ResourceArn::Consumer {
+            stream: which.stream.clone(),
+            consumer: which.name.clone(),
+            created_secs,
+        })
+        .await
     }
 
     /// # Errors
     /// [`Error::StreamNotFound`], [`Error::ConsumerNotFound`].
     pub async fn describe_stream_consumer(&self, which: &ConsumerRef) -> Result<Consumer> {
         let (found, _) = self.find(&which.stream).await?;
+        self.admit_stream_call(&found, ControlCall::DescribeStreamConsumer)?;
         let now = self.now();
         Ok(found.row.consumers.find(which, now)?.show(&which.stream, &which.name, now))
     }
@@ -148,6 +156,7 @@ impl Streams {
         let stream = request.stream;
         let token = request.next_token.map(|t| self.open_consumers_token(t, stream)).transpose()?;
         let (found, status) = self.find(stream).await?;
+        self.admit_stream_call(&found, ControlCall::ListStreamConsumers)?;
         let created = |at: Timestamp| at.as_secs() == found.row.created.as_secs();
         let other = token.as_ref().is_some_and(|t| t.family != found.row.family);
         if other || !request.created.is_none_or(created) {

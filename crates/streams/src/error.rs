@@ -249,8 +249,7 @@ impl Error {
             }
             QueueThrottled { .. } => ErrorKind::Throttled,
             OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
-            ModeSwitches { .. } => ErrorKind::LimitExceeded,
-            EncryptionChanges { .. } => ErrorKind::LimitExceeded,
+            ModeSwitches { .. } | EncryptionChanges { .. } => ErrorKind::LimitExceeded,
             KeyNotFound { .. } | PolicyNotFound { .. } => ErrorKind::NotFound,
             Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,

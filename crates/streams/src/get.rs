@@ -5,6 +5,7 @@ use std::sync::Arc;
 use millstream_base::limits::{GET_RECORDS_BYTES_MAX, GET_RECORDS_COUNT_MAX};
 use millstream_base::{ShardId, Timestamp};
 use millstream_log::{Entries, Entry, Position, ReadLimit, Tail};
+use tokio::time::Instant;
 
 use crate::cache::Snapshot;
 use crate::engine::Streams;
@@ -33,15 +34,12 @@ impl Streams {
     /// # Errors
     /// In this order: the iterator is none, it is expired, its stream or shard is gone.
     pub async fn get_records(&self, request: GetRecords<'_>) -> Result<RecordsPage> {
+        let started = Instant::now();
         let (iterator, found) = self.admit(request).await?;
-        self.admit_read(&found, iterator.shard)?;
-        let limit = ReadLimit {
-            entries_max: request.limit.unwrap_or(GET_RECORDS_COUNT_MAX),
-            bytes_max: GET_RECORDS_BYTES_MAX,
-        };
         let shard = iterator.shard;
-        let page = self.read_page(&found, shard, iterator.position, limit).await?;
-        self.count(&found, shard, &page);
+        let page = self.read_admitted(&found, iterator, request.limit).await;
+        self.count(&found, shard, started, page.as_ref().ok());
+        let page = page?;
         let (next_iterator, child_shards) = match page.end {
             Some(children) if page.records.is_empty() => (None, children),
             _ => (Some(self.issue(&found, shard, page.next)), Vec::new()),
@@ -54,6 +52,20 @@ impl Streams {
             millis_behind_latest: page.millis_behind_latest,
             child_shards,
         })
+    }
+
+    async fn read_admitted(
+        &self,
+        found: &Snapshot,
+        iterator: IteratorToken,
+        limit: Option<usize>,
+    ) -> Result<Page> {
+        self.admit_read(found, iterator.shard)?;
+        let limit = ReadLimit {
+            entries_max: limit.unwrap_or(GET_RECORDS_COUNT_MAX),
+            bytes_max: GET_RECORDS_BYTES_MAX,
+        };
+        self.read_page(found, iterator.shard, iterator.position, limit).await
     }
 
     /// All checks of [`Streams::get_records`], and nothing read.
@@ -134,11 +146,13 @@ impl Streams {
 }
 
 impl Streams {
-    fn count(&self, found: &Snapshot, shard: ShardId, page: &Page) {
+    /// Counts a call that began at `started` and gave `page`, or failed.
+    fn count(&self, found: &Snapshot, shard: ShardId, started: Instant, page: Option<&Page>) {
+        let Some(page) = page else { return found.stats.read(started, None) };
         let weight = |r: &Record| r.data.len() + r.partition_key.as_ref().map_or(0, |k| k.len());
         let bytes = page.records.iter().map(weight).sum::<usize>() as u64;
         let (records, behind) = (page.records.len() as u64, page.millis_behind_latest);
-        found.stats.read(records, bytes, behind);
+        found.stats.read(started, Some((records, bytes, behind)));
         if let Some(state) = found.state(shard) {
             state.stats.read(records, bytes, behind);
             state.budget.read(self.inner.throttle.quotas(&found.stream), bytes, self.now());

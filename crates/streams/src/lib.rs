@@ -57,6 +57,7 @@ mod reader;
 mod reshard;
 mod reshard_plan;
 mod route;
+mod samples;
 mod scaling;
 mod scaling_options;
 mod scaling_policy;
@@ -80,7 +81,7 @@ mod trim;
 mod tests;
 
 pub use bucket::PerSecond;
-pub use consumer_stats::ConsumerSamples;
+pub use consumer_stats::{ConsumerCounts, ConsumerSamples};
 pub use consumers::{Consumer, ConsumerRef, ConsumerStatus, ConsumersPage, ListConsumers};
 pub use control_call::{ControlCall, ControlRates, Per};
 pub use engine::Streams;
@@ -89,11 +90,15 @@ pub use feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, RENDERINGS, SubscriptionEvent
 pub use hot::{HotKey, HotReport, HotShard};
 pub use model::*;
 pub use monitoring::MonitoringChange;
+#[cfg(feature = "planted-bugs")]
+#[doc(hidden)]
+pub use options::PlantedBug;
 pub use options::{Options, StateDurations};
 pub use queue_model::*;
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
+pub use samples::{CallSamples, ShardCounts, ShardSamples, StreamSamples};
 pub use scaling_options::{Autoscale, AutoscaleRules, AutoscaleStream, ScalingOptions};
 pub use shard_count::ShardCountUpdate;
-pub use stats::{Sample, StreamCounts};
+pub use stats::{CallCounts, Sample, StreamCounts};
 pub use subscribe::{Subscription, SubscriptionOptions};

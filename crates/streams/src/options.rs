@@ -32,6 +32,29 @@ pub struct Options {
     /// so this only gives space back.
     pub trim_interval: Duration,
     pub scaling: ScalingOptions,
+    /// A bug for the simulation to find.
+    #[cfg(feature = "planted-bugs")]
+    #[doc(hidden)]
+    pub planted_bug: Option<PlantedBug>,
+}
+
+#[cfg(feature = "planted-bugs")]
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlantedBug {
+    /// Children are opened before their parents are sealed.
+    ChildrenBeforeSeal,
+}
+
+impl Options {
+    /// Whether parents are sealed before their children are opened: always, outside a planted bug.
+    pub(crate) fn seals_first(&self) -> bool {
+        #[cfg(feature = "planted-bugs")]
+        if self.planted_bug == Some(PlantedBug::ChildrenBeforeSeal) {
+            return false;
+        }
+        true
+    }
 }
 
 /// How long streams stay in the states between. Zero (the default) ends them within the call that
@@ -79,6 +102,8 @@ impl Default for Options {
             next_token_life: limits::NEXT_TOKEN_LIFE,
             sweep_interval: Duration::from_secs(1),
             trim_interval: Duration::from_secs(60),
+            #[cfg(feature = "planted-bugs")]
+            planted_bug: None,
             scaling: ScalingOptions::default(),
         }
     }

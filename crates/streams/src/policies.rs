@@ -12,7 +12,7 @@ use millstream_meta::{Document, Expect, Key, MetaError};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Snapshot;
-use crate::consumers::ConsumerRef;
+use crate::consumers::{ConsumerRef, ConsumerStatus};
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::StreamStatus;
@@ -119,16 +119,19 @@ impl Streams {
         Ok(found.row.family)
     }
 
+    /// A consumer must be there, and not be going.
     fn check_consumer(&self, found: &Snapshot, resource: &ResourceArn) -> Result<()> {
         let ResourceArn::Consumer { stream, consumer, created_secs } = resource else {
             return Ok(());
         };
-        let consumer = ConsumerRef {
-            stream: stream.clone(),
-            name: consumer.clone(),
-            created_secs: Some(*created_secs),
-        };
-        found.row.consumers.find(&consumer, self.now()).map(drop)
+        let (stream, name, created_secs) = (stream.clone(), consumer.clone(), Some(*created_secs));
+        let consumer = ConsumerRef { stream, name, created_secs };
+        let now = self.now();
+        let row = found.row.consumers.find(&consumer, now)?;
+        match row.status_at(now) {
+            Some(ConsumerStatus::Deleting) => Err(row.not_active(&consumer)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use millstream_base::{
     HashKey, HashKeyError, SequenceNumber, SequenceNumberError, ShardId, StreamArn, Timestamp,
 };
 use millstream_log::{AppendError, Batch, LogId, NewEntry, PositionRange};
+use tokio::time::Instant;
 
 use crate::cache::Snapshot;
 use crate::engine::Streams;
@@ -54,14 +55,26 @@ impl Streams {
         number_for_ordering: Option<&str>,
     ) -> Result<(Stored, Encryption)> {
         let found = self.find_serving(stream).await?;
+        let (started, stats) = (Instant::now(), found.stats.clone());
+        let bytes = weight(&record) as u64;
+        let put = self.put_one(found, record, number_for_ordering).await;
+        stats.put_record.done(started, put.is_ok().then_some(bytes));
+        put
+    }
+
+    async fn put_one(
+        &self,
+        found: std::sync::Arc<Snapshot>,
+        record: NewRecord<'_>,
+        number_for_ordering: Option<&str>,
+    ) -> Result<(Stored, Encryption)> {
         self.check_record(&found, &record, number_for_ordering)?;
+        let stream = found.stream.clone();
         let encryption = found.row.encryption.clone();
-        let mut results = self.store(found, std::slice::from_ref(&record)).await?;
+        let (mut results, _) = self.store(found, std::slice::from_ref(&record)).await?;
         match results.pop().expect("one record, one result") {
             PutResult::Stored(stored) => Ok((stored, encryption)),
-            PutResult::Throttled { shard } => {
-                Err(Error::Throttled { stream: stream.clone(), shard })
-            }
+            PutResult::Throttled { shard } => Err(Error::Throttled { stream, shard }),
             PutResult::Failed { reason } => Err(Error::Unavailable { reason }),
         }
     }
@@ -76,11 +89,33 @@ impl Streams {
         records: Vec<NewRecord<'_>>,
     ) -> Result<PutOutcome> {
         let found = self.find_serving(stream).await?;
-        check_records(&found, &records)?;
+        let (started, stats) = (Instant::now(), found.stats.clone());
+        let put = self.put_many(found, &records).await;
+        match &put {
+            Ok((outcome, stored)) => {
+                let throttled = throttled(&outcome.results, outcome.failed_count);
+                let failed = outcome.failed_count as u64 - throttled;
+                stats.put_records.done(started, (stored.records > 0).then_some(stored.bytes));
+                stats.put_records_total.observe(records.len() as u64);
+                stats.put_records_successful.observe(stored.records);
+                stats.put_records_failed.observe(failed);
+                stats.put_records_throttled.observe(throttled);
+            }
+            Err(_) => stats.put_records.done(started, None),
+        }
+        put.map(|(outcome, _)| outcome)
+    }
+
+    async fn put_many(
+        &self,
+        found: std::sync::Arc<Snapshot>,
+        records: &[NewRecord<'_>],
+    ) -> Result<(PutOutcome, StoredCount)> {
+        check_records(&found, records)?;
         let encryption = found.row.encryption.clone();
-        let results = self.store(found, &records).await?;
-        let failed = results.iter().filter(|r| !matches!(r, PutResult::Stored(_))).count();
-        Ok(PutOutcome { results, failed_count: failed, encryption })
+        let (results, stored) = self.store(found, records).await?;
+        let failed_count = results.len() - stored.records as usize;
+        Ok((PutOutcome { results, failed_count, encryption }, stored))
     }
 
     /// All checks of [`Streams::put_record`], and nothing stored.
@@ -126,12 +161,12 @@ impl Streams {
         }
     }
 
-    /// Stores checked records; results in their order.
+    /// Stores checked records; results in their order, and what was stored.
     async fn store(
         &self,
         found: std::sync::Arc<Snapshot>,
         records: &[NewRecord<'_>],
-    ) -> Result<Vec<PutResult>> {
+    ) -> Result<(Vec<PutResult>, StoredCount)> {
         found.hot.sample(records, found.row.distribution);
         let mut found = found;
         let mut stored = StoredCount::default();
@@ -155,7 +190,7 @@ impl Streams {
         let results: Vec<PutResult> =
             results.into_iter().map(|r| r.expect("every record has its result")).collect();
         count(&found, &results, &stored);
-        Ok(results)
+        Ok((results, stored))
     }
 
     /// The stream after its shards changed; waits a while for that.
@@ -187,9 +222,13 @@ impl Streams {
             RecordDistribution::Auto => self.inner.env.random_u64(),
         };
         let mut plan = Plan::new(found.route.len(), waiting.len());
-        for &at in waiting {
+        let keys = hash_keys(found, records, waiting)?;
+        for (i, &at) in waiting.iter().enumerate() {
             let record = &records[at as usize];
-            let open = route(found, record, scatter.wrapping_add(at.into()))?;
+            let open = match keys.get(i) {
+                Some(key) => found.route.find(*key),
+                None => found.route.find(spread(scatter.wrapping_add(at.into()))),
+            };
             plan.add(found, open, at, record, now);
         }
         let quotas = self.inner.throttle.quotas(&found.stream);
@@ -335,8 +374,8 @@ impl Plan {
                 remove_places(&mut members.records, &beyond);
             }
         }
+        found.stats.write_exceeded.observe(exceeded);
         if exceeded > 0 {
-            found.stats.write_exceeded(exceeded);
             self.batches.retain(|(_, batch)| !batch.entries.is_empty());
             self.members.retain(|members| !members.records.is_empty());
         }
@@ -384,26 +423,44 @@ fn give_numbers(
 
 fn count(found: &Snapshot, results: &[PutResult], stored: &StoredCount) {
     found.stats.stored(stored.records, stored.bytes);
-    if stored.records as usize != results.len() {
-        let throttled =
-            results.iter().filter(|r| matches!(r, PutResult::Throttled { .. })).count() as u64;
-        found.stats.not_stored(results.len() as u64 - stored.records - throttled, throttled);
+    let left = results.len() - stored.records as usize;
+    if left > 0 {
+        let throttled = throttled(results, left);
+        found.stats.not_stored(left as u64 - throttled, throttled);
     }
 }
 
-/// The open shard (its place in the route) where a record goes. `scatter` decides where the
-/// service distributes records.
-fn route(found: &Snapshot, record: &NewRecord<'_>, scatter: u64) -> Result<usize> {
-    if found.row.distribution == RecordDistribution::Auto {
-        let key = scatter.wrapping_mul(0x9e37_79b9_7f4a_7c15); // spreads neighbours over the ring
-        return Ok(found.route.find(HashKey(u128::from(key) << 64)));
+/// How many records were throttled, of so many that were not stored.
+fn throttled(results: &[PutResult], not_stored: usize) -> u64 {
+    match not_stored {
+        0 => 0,
+        _ => results.iter().filter(|r| matches!(r, PutResult::Throttled { .. })).count() as u64,
     }
-    let key = match (explicit_key(found, record)?, &record.partition_key) {
-        (Some(key), _) => key,
-        (None, Some(key)) if found.route.len() > 1 => HashKey::of_partition_key(key),
-        (None, _) => HashKey::MIN,
+}
+
+/// The hash keys of the `waiting` records, in their order; none where the service distributes records.
+fn hash_keys(found: &Snapshot, records: &[NewRecord<'_>], waiting: &[u32]) -> Result<Vec<HashKey>> {
+    if found.row.distribution == RecordDistribution::Auto {
+        return Ok(Vec::new());
+    }
+    let waiting = waiting.iter().map(|at| &records[*at as usize]);
+    let mut keys = match found.route.len() {
+        1 => vec![HashKey::MIN; waiting.len()], // wherever they hash to
+        _ => HashKey::of_partition_keys(
+            waiting.clone().map(|r| r.partition_key.as_deref().unwrap_or_default()),
+        ),
     };
-    Ok(found.route.find(key))
+    for (key, record) in keys.iter_mut().zip(waiting) {
+        if let Some(explicit) = explicit_key(found, record)? {
+            *key = explicit;
+        }
+    }
+    Ok(keys)
+}
+
+/// Spreads neighbours over the ring.
+fn spread(scatter: u64) -> HashKey {
+    HashKey(u128::from(scatter.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64)
 }
 
 /// The hash key that the caller gave, where it counts.

@@ -175,7 +175,11 @@ impl Streams {
         env.hesitate("reshard-logs-made").await;
         let mut ending = logs(&plan.parents);
         ending.extend(logs(&plan.born_closed));
-        let last_at = self.seal_all(ending).await?;
+        let (first, late) = match self.inner.options.seals_first() {
+            true => (ending, Vec::new()),
+            false => (Vec::new(), ending),
+        };
+        let last_at = self.seal_all(first).await?;
         env.hesitate("reshard-parents-sealed").await;
 
         let said = self.change(stream, |row, status, now| {
@@ -191,11 +195,12 @@ impl Streams {
             noted.apply(&mut row.shards, at).map_err(broken)?;
             row.reshard = None;
             row.status = StreamStatus::Updating;
-            row.due = now.plus(self.inner.options.state_durations.updating);
+            row.due = now.plus(self.inner.options.state_durations.resharding);
             row.settle(now);
             Ok(())
         });
         let said = said.await;
+        self.seal_all(late).await?;
         if let Err(Error::StreamNotFound { .. }) = said {
             // Deleted meanwhile: no row speaks of these logs any more.
             self.inner.log.delete(logs(&plan.new)).await?;

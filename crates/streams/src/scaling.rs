@@ -33,7 +33,7 @@ use millstream_base::limits::{
     ON_DEMAND_HEADROOM, ON_DEMAND_SPLIT_ABOVE, SHARD_COUNT_DEFAULT, SHARDS_PER_STREAM_MAX,
 };
 use millstream_env::Env;
-use millstream_meta::{Key, Lease, LeaseState};
+use millstream_meta::{Lease, LeaseState};
 use tokio::sync::watch;
 
 use crate::cache::Snapshot;
@@ -121,7 +121,7 @@ impl Streams {
         if steps.is_empty() || !active || self.is_cooling(track) {
             return Ok(());
         }
-        let key = Key::new(format!("lease/scaling/{}", found.stream));
+        let key = history::lease_key(&found.stream);
         let mut lease = Lease::new(self.inner.meta.clone(), key, holder.to_owned(), LEASE_LIFE);
         let LeaseState::Held { .. } = lease.take().await? else { return Ok(()) };
         // Another node may have changed it since.
@@ -170,8 +170,10 @@ impl Streams {
                 let grown = (options.on_demand_write_mibps_max as usize).max(warm);
                 let ceiling = grown.min(SHARDS_PER_STREAM_MAX as usize);
                 let peak = shards_for(history.peak(now) * ON_DEMAND_HEADROOM);
-                let floor = peak.max(warm).min(ceiling);
-                let keep = floor.max(SHARD_COUNT_DEFAULT as usize);
+                // Shards that are split above half of their budgets make room for twice the load by
+                // themselves; what was room once is kept.
+                let floor = warm.min(ceiling);
+                let keep = peak.min(ceiling).max(floor).max(SHARD_COUNT_DEFAULT as usize);
                 (Rules::keeping(ON_DEMAND_SPLIT_ABOVE), Need { floor, keep, ceiling })
             }
             StreamMode::Provisioned => {
@@ -179,7 +181,7 @@ impl Streams {
                 let free = self.inner.options.shards_per_account_max.saturating_sub(used) as usize;
                 let floor = autoscale.min_shards as usize;
                 let ceiling = (autoscale.max_shards as usize).min(open + free);
-                let recent = track.peak_within(autoscale.quiet_time, now);
+                let recent = track.peak_within(autoscale.quiet_time, load, now);
                 let target = autoscale.target_utilisation;
                 let keep = recent.map_or(usize::MAX, |load| shards_for(load / target).max(floor));
                 (Rules::keeping(target), Need { floor: floor.min(ceiling), keep, ceiling })

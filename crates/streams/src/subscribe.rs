@@ -83,7 +83,8 @@ impl Streams {
     /// latest after [`SubscriptionOptions::idle_interval`].
     ///
     /// # Errors
-    /// In this order: the stream and the consumer exist, the consumer is ACTIVE, the shard exists,
+    /// In this order: the stream and the consumer exist, the consumer is ACTIVE, it did not call
+    /// less than a second ago (where rates are enforced), the shard exists,
     /// the starting position is one (as in [`Streams::get_shard_iterator`]), the consumer
     /// subscribed to the shard a moment ago, the node has no room for more.
     pub async fn subscribe_to_shard(
@@ -94,6 +95,7 @@ impl Streams {
     ) -> Result<Subscription> {
         let consumer = ConsumerRef::from(consumer.clone());
         let (found, stats) = self.find_active_consumer(&consumer).await?;
+        self.admit_subscription(&found, &consumer.name, shard, &stats)?;
         let reader = self.reader(&consumer.stream, shard, from).await?;
         let options = self.inner.options.subscriptions;
         let key = key_of(&consumer, &found, shard);

@@ -17,6 +17,9 @@ use crate::model::StreamStatus;
 
 /// Sweeps at once and then at every interval, until the engine ends.
 pub(crate) async fn run(engine: Weak<Inner>, mut stop: watch::Receiver<bool>) {
+    if let Some(inner) = engine.upgrade() {
+        Streams { inner }.seal_closed_shards().await;
+    }
     loop {
         let Some(inner) = engine.upgrade() else { return };
         let streams = Streams { inner };
@@ -31,6 +34,26 @@ pub(crate) async fn run(engine: Weak<Inner>, mut stop: watch::Receiver<bool>) {
 }
 
 impl Streams {
+    /// Seals the logs of closed shards again that lost their seal with a damaged file: readers
+    /// would wait for their ends for ever.
+    async fn seal_closed_shards(&self) {
+        for found in self.inner.cache.all() {
+            let is_unsealed =
+                |log: &LogId| self.inner.log.tail(*log).is_ok_and(|tail| !tail.borrow().sealed);
+            let closed = found.row.shards.all().iter().filter(|s| !s.is_open());
+            let unsealed: Vec<LogId> =
+                closed.map(|s| found.log_of(s.id)).filter(is_unsealed).collect();
+            if unsealed.is_empty() {
+                continue;
+            }
+            let logs = unsealed.len();
+            tracing::warn!(stream = %found.stream, logs, "closed shards are sealed again");
+            if let Err(error) = self.seal_all(unsealed).await {
+                tracing::warn!(stream = %found.stream, %error, "sealing failed");
+            }
+        }
+    }
+
     pub(crate) async fn sweep(&self) {
         let now = self.now();
         for found in self.inner.cache.all() {

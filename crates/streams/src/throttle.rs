@@ -8,11 +8,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use millstream_base::limits::{GET_RECORDS_BYTES_MAX, LARGE_RECORDS_BURST_BYTES};
-use millstream_base::{Scope, StreamArn, Timestamp};
-use parking_lot::RwLock;
+use millstream_base::{Scope, StreamArn, StreamName, Timestamp};
+use parking_lot::{Mutex, RwLock};
 
 use crate::bucket::{Bucket, Cost, Debt, Moment, SECOND};
 use crate::control_call::{CONTROL_CALLS, ControlCall, Per};
@@ -48,7 +48,12 @@ pub(crate) struct ShardBudget {
     read_calls: Bucket,
     read_bytes: Debt,
     iterators: Bucket,
+    /// By consumer.
+    subscriptions: Mutex<BTreeMap<StreamName, Bucket>>,
 }
+
+/// Consumers whose calls a shard remembers before it forgets those that may call again.
+const SUBSCRIBERS_MAX: usize = 100;
 
 impl ShardBudget {
     /// Decides on the records of one request that go to this shard, in their order; `weights` are
@@ -135,41 +140,28 @@ impl ShardBudget {
         let one = quotas.iterators.cost_of(1);
         quotas.mode.judge(|| self.iterators.take(one, SECOND, now.into()))
     }
+
+    /// Asks for one SubscribeToShard call of a consumer's.
+    pub(crate) fn admit_subscription(
+        &self,
+        quotas: &Quotas,
+        consumer: &StreamName,
+        now: Timestamp,
+    ) -> Admission {
+        let one = quotas.subscriptions.cost_of(1);
+        quotas.mode.judge(|| {
+            let mut subscriptions = self.subscriptions.lock();
+            if subscriptions.len() >= SUBSCRIBERS_MAX {
+                subscriptions.retain(|_, calls| !calls.is_full(now.into()));
+            }
+            subscriptions.entry(consumer.clone()).or_default().take(one, SECOND, now.into())
+        })
+    }
 }
 
 /// What a whole answer costs; also a single larger record's answer, and calls side by side.
 fn read_debt_max(quotas: &Quotas) -> Cost {
     quotas.read_bytes.cost_of(GET_RECORDS_BYTES_MAX as u64)
-}
-
-/// What one fan-out consumer may take out of one shard.
-#[derive(Debug, Default)]
-#[allow(dead_code)] // asked as soon as there are subscriptions
-pub(crate) struct ConsumerBudget {
-    subscriptions: Bucket,
-    bytes: Bucket,
-}
-
-#[allow(dead_code)] // as above
-impl ConsumerBudget {
-    /// Asks for one SubscribeToShard call.
-    pub(crate) fn admit_subscription(&self, quotas: &Quotas, now: Timestamp) -> Admission {
-        let one = quotas.subscriptions.cost_of(1);
-        quotas.mode.judge(|| self.subscriptions.take(one, SECOND, now.into()))
-    }
-
-    /// How long to wait before `bytes` may be pushed; they are taken from the budget by this. Zero
-    /// where the quota is not enforced: then a reader is as fast as it can be.
-    ///
-    /// An event of more than a second's worth waits for a full budget, and those after it wait
-    /// until it is paid off.
-    pub(crate) fn wait_for(&self, quotas: &Quotas, bytes: u64, now: Timestamp) -> Duration {
-        if quotas.mode != QuotaMode::Enforced {
-            return Duration::ZERO;
-        }
-        let cost = quotas.consumer_bytes.cost_of(bytes);
-        Duration::from_nanos(self.bytes.reserve(cost, SECOND, now.into()).0)
-    }
 }
 
 /// How often operations were called on one stream.
@@ -195,11 +187,19 @@ const ACCOUNTS_MAX: usize = 10_000;
 pub(crate) struct Throttle {
     settings: QuotaSettings,
     accounts: RwLock<BTreeMap<Scope, Arc<CallBudget>>>,
+    /// Calls beyond their rate, by operation.
+    calls_exceeded: [AtomicU64; CONTROL_CALLS],
+    iterators_exceeded: AtomicU64,
 }
 
 impl Throttle {
     pub(crate) fn new(settings: QuotaSettings) -> Self {
-        Throttle { settings, accounts: RwLock::default() }
+        Throttle {
+            settings,
+            accounts: RwLock::default(),
+            calls_exceeded: std::array::from_fn(|_| AtomicU64::new(0)),
+            iterators_exceeded: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn quotas(&self, stream: &StreamArn) -> &Quotas {
@@ -244,7 +244,25 @@ impl Throttle {
         now: Timestamp,
     ) -> Admission {
         let one = self.settings.control.get(call).cost_of(1);
-        mode.judge(|| budget.0[call as usize].take(one, SECOND, now.into()))
+        let admission = mode.judge(|| budget.0[call as usize].take(one, SECOND, now.into()));
+        if admission != Admission::Admitted {
+            self.calls_exceeded[call as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        admission
+    }
+
+    /// Takes note of a GetShardIterator call beyond its rate.
+    pub(crate) fn iterator_exceeded(&self) {
+        self.iterators_exceeded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls beyond their rate since the process started, refused or not, by operation.
+    pub(crate) fn calls_exceeded(&self) -> Vec<(&'static str, u64)> {
+        let n = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let calls = ControlCall::ALL.iter().zip(&self.calls_exceeded);
+        let mut all: Vec<_> = calls.map(|(call, counter)| (call.name(), n(counter))).collect();
+        all.push(("GetShardIterator", n(&self.iterators_exceeded)));
+        all
     }
 
     fn account(&self, scope: &Scope, now: Timestamp) -> Arc<CallBudget> {

@@ -16,7 +16,6 @@ use crate::coding::DecodeError;
 use crate::constraint::Missing;
 use crate::error::ServiceError;
 use crate::events::{Event, Events};
-use crate::query::QueryNames;
 use crate::value::{Structure, Value};
 #[doc(hidden)]
 pub use crate::visit::ShapeVisitor;
@@ -34,6 +33,24 @@ pub struct Service {
     pub namespace: &'static str,
     /// Of a service that also speaks, or once spoke, the query protocol.
     pub query: Option<&'static QueryNames>,
+}
+
+/// What the query protocol adds to a service.
+#[derive(Debug)]
+pub struct QueryNames {
+    /// The XML namespace of answers.
+    pub namespace: &'static str,
+    /// The codes of errors whose shape has another name, and that name: bodies of the service's
+    /// newer protocols carry the shape, a header the code.
+    pub error_shapes: &'static [(&'static str, &'static str)],
+}
+
+impl QueryNames {
+    /// The name of the shape of an error with this code.
+    pub fn shape_of<'a>(&self, code: &'a str) -> &'a str {
+        let known = self.error_shapes.iter().find(|(known, _)| *known == code);
+        known.map_or(code, |(_, shape)| shape)
+    }
 }
 
 /// One operation of a service.
@@ -308,7 +325,7 @@ macro_rules! operations {
             codec: $crate::Codec::$codec,
             namespace: $namespace,
             query: {
-                const NAMES: &[$crate::query::QueryNames] = &[$($crate::query::QueryNames {
+                const NAMES: &[$crate::operation::QueryNames] = &[$($crate::operation::QueryNames {
                     namespace: $xml,
                     error_shapes: errors::SHAPES,
                 })?];

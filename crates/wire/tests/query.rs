@@ -7,8 +7,8 @@
 mod dynamic;
 
 use dynamic::{Case, Dynamic, agree, cases};
-use millstream_wire::operation::Http;
-use millstream_wire::query::{Form, FormDecoder, Query, QueryNames, encode_error, error_header};
+use millstream_wire::operation::{Http, QueryNames};
+use millstream_wire::query::{Form, FormDecoder, Query, encode_error, error_header};
 use millstream_wire::{Codec, Operation, Protocol, Service, ServiceError, Value};
 
 static NAMES: QueryNames =

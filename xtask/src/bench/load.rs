@@ -58,6 +58,10 @@ impl Shape {
     pub const TAIL: Shape =
         Shape { op: "tail-latency", connections: 4, rate: 100, ..Shape::PUT_RECORDS_JSON };
 
+    pub const FAN_OUT: Shape =
+        Shape { op: "fan-out", connections: 4, codec: "cbor", ..Shape::PUT_RECORDS_JSON };
+    pub const FAN_OUT_TIMED: Shape = Shape { rate: 200, codec: "json", ..Shape::FAN_OUT };
+
     /// `16 connections, json, 1 KiB records`
     pub fn says(self) -> String {
         format!("{} connections, {}, 1 KiB records", self.connections, self.codec)

@@ -28,6 +28,8 @@ const CASES: &[(&str, Node, Shape)] = &[
     // More than eight times what the store keeps in memory.
     ("get-records files", SYNCED, Shape { prefill_mib: 1536, ..Shape::GET_RECORDS }),
     ("tail latency", SYNCED, Shape::TAIL),
+    ("fan-out", SYNCED, Shape::FAN_OUT),
+    ("fan-out timed", SYNCED, Shape::FAN_OUT_TIMED),
 ];
 
 /// Runs all that the plan wants.
@@ -48,6 +50,7 @@ pub fn measure(plan: &Plan, raw: &mut Map<String, Value>) -> Result<Table> {
     puts(&found, &mut table);
     lone_put(&found, &mut table)?;
     gets(&found, &mut table);
+    fan_out(&found, &mut table)?;
     for (name, measure) in ONCE {
         if plan.wants(name) {
             println!("    once: {name}");
@@ -115,6 +118,33 @@ fn gets(found: &Found<'_>, table: &mut Table) {
         let measured = format!("{:.2} ms", p50 / 1000.0);
         row(table, "put to readable at a tail, p50", measured, "5 ms", met(p50 < 5000.0));
     }
+}
+
+/// 20 consumers of one shard: what they get together, what puts keep, and how soon they have it.
+fn fan_out(found: &Found<'_>, table: &mut Table) -> Result<()> {
+    if let Some(runs) = found.get("fan-out") {
+        let figure = |pointer: &str| -> Result<f64> {
+            Ok(median(runs.iter().map(|run| run.figure(pointer)).collect::<Result<_>>()?))
+        };
+        let payload = figure("/fan_out/payload_bytes_per_second")? / MB;
+        let what = "fan-out of one shard to 20 consumers";
+        row(table, what, format!("{payload:.0} MB/s"), "1000 MB/s", met(payload >= 1000.0));
+        let kept = figure("/fan_out/puts_per_second")? / figure("/fan_out/puts_alone_per_second")?;
+        let what = "puts during it, of their lone rate";
+        row(table, what, format!("{kept:.2}"), "0.50", met(kept >= 0.5));
+    }
+    let timed = middle(found, "fan-out timed", |run| run.p50_us).zip(middle(
+        found,
+        "fan-out timed",
+        |run| run.p99_us,
+    ));
+    if let Some((p50, p99)) = timed {
+        let what = "put to had by 20 consumers, p50 and p99";
+        let (p50, p99) = (p50 / 1000.0, p99 / 1000.0);
+        let measured = format!("{p50:.2} ms, {p99:.2} ms");
+        row(table, what, measured, "5 ms, 25 ms", met(p50 < 5.0 && p99 < 25.0));
+    }
+    Ok(())
 }
 
 type Once = fn(&Plan, &mut Table, &mut Map<String, Value>) -> Result<()>;

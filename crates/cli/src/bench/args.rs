@@ -14,6 +14,8 @@ use crate::args::{duration, positive_duration};
   millstream bench --op put-record --rate 5000            open loop: latency from the schedule
   millstream bench --op get-records --prefill-mib 1024
   millstream bench --op tail-latency --rate 100
+  millstream bench --op fan-out --codec cbor             as much as goes, to 20 consumers
+  millstream bench --op fan-out --rate 200               and how soon each has a record
   millstream bench --op put-record --connections 1 --calibrate --calibrate-dir /var/lib/millstream
   millstream bench --server-pid $(pidof millstream) --output json
 
@@ -84,6 +86,10 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 256)]
     pub prefill_mib: u64,
 
+    /// Consumers that fan-out pushes to
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub consumers: u32,
+
     /// Records asked for by one GetRecords
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(i32).range(1..=10_000))]
     pub limit: i32,
@@ -116,6 +122,8 @@ pub enum Op {
     GetRecords,
     /// Put single records and time them until a following reader has them
     TailLatency,
+    /// Push what is put to the consumers of one shard: all that goes, or with --rate timed
+    FanOut,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -190,7 +190,7 @@ fn parse_head(head: &[u8]) -> io::Result<(Answer, Length)> {
     Ok((Answer { status, closes }, length))
 }
 
-fn chunk_size(line: &[u8]) -> io::Result<usize> {
+pub fn chunk_size(line: &[u8]) -> io::Result<usize> {
     let digits = line.split(|b| *b == b';').next().unwrap_or_default();
     std::str::from_utf8(digits)
         .ok()

@@ -71,7 +71,8 @@ impl Lag {
         Ok(Lags { seen, acknowledged })
     }
 
-    async fn put(&self, span: &Span) -> Tally {
+    /// Puts on the schedule; tells how long acknowledgements took.
+    pub async fn put(&self, span: &Span) -> Tally {
         use futures_util::StreamExt;
         let every = Duration::from_secs_f64(1.0 / self.rate);
         let due = (0..).map(|n| span.start + every.mul_f64(f64::from(n)));

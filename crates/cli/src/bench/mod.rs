@@ -6,6 +6,7 @@
 pub mod args;
 mod bodies;
 mod calibrate;
+mod fan_out;
 mod http;
 mod lag;
 mod load;
@@ -112,6 +113,10 @@ impl Bench {
         let mut report = self.report();
         match self.args.op {
             Op::TailLatency => self.lag(&names, &mut report).await?,
+            Op::FanOut => match self.args.rate {
+                Some(rate) => self.time_fan_out(&names[0], rate, &mut report).await?,
+                None => self.load_fan_out(&names[..1], &mut report).await?,
+            },
             Op::PutRecords | Op::PutRecord => {
                 let (scripts, requests) = self.writers(&names).await?;
                 self.load(scripts, Some(requests), &mut report).await?;
@@ -137,7 +142,8 @@ impl Bench {
 
     /// Says whether the stream is new. One that an earlier run is still deleting is waited for.
     async fn create(&self, name: &str) -> anyhow::Result<bool> {
-        let shards = Some(self.args.shards);
+        let one_hot = self.args.op == Op::FanOut;
+        let shards = Some(if one_hot { 1 } else { self.args.shards });
         if streams::create(&self.client, name, shards).await? {
             return Ok(true);
         }
@@ -159,6 +165,7 @@ impl Bench {
             connections: args.connections,
             records_per_request: match args.op {
                 Op::PutRecords => args.records_per_request,
+                Op::FanOut if args.rate.is_none() => args.records_per_request,
                 _ => 1,
             },
             record_bytes: args.record_bytes,
@@ -174,6 +181,7 @@ impl Bench {
             answer_bytes: 0,
             latency_us: Latencies::default(),
             acknowledged_us: None,
+            fan_out: None,
             errors: Default::default(),
             generator: None,
             generator_cpu_us_per_record: None,
@@ -184,7 +192,7 @@ impl Bench {
     }
 
     async fn writers(&self, names: &[String]) -> anyhow::Result<(Vec<Script>, Arc<Requests>)> {
-        let batches = self.args.op == Op::PutRecords;
+        let batches = matches!(self.args.op, Op::PutRecords | Op::FanOut);
         let records = Records {
             per_request: batches.then_some(self.args.records_per_request),
             bytes: self.args.record_bytes,
@@ -272,6 +280,73 @@ impl Bench {
         report.connections = 1;
         report.acknowledged_us = Some(lags.acknowledged.latencies());
         self.finish(report, &lags.seen, &span, own, server).await;
+        Ok(())
+    }
+
+    /// Puts alone, then the same with consumers.
+    async fn load_fan_out(&self, names: &[String], report: &mut Report) -> anyhow::Result<()> {
+        let (scripts, requests) = self.writers(names).await?;
+        let span = Span::new(self.args.warmup, self.args.duration, None);
+        let alone = self.drive(scripts, Some(requests), &span, "putting alone").await?;
+        let subscribers = fan_out::subscribe(&self.client, &names[0], self.args.consumers).await?;
+        let (scripts, requests) = self.writers(names).await?;
+        let span = Span::new(self.args.warmup, self.args.duration, None);
+        let (own, server) = self.watches(&span);
+        let count = |subscriber: fan_out::Subscriber| subscriber.count(span.clone());
+        let (put, had) = tokio::join!(
+            self.drive(scripts, Some(requests), &span, "measuring"),
+            fan_out::all(&self.env, subscribers, count),
+        );
+        let (put, had) = (put?, had?);
+        let seconds = (span.end - span.measure).as_secs_f64();
+        report.fan_out = Some(fan_out::Figures {
+            consumers: self.args.consumers,
+            payload_bytes_per_second: had.records as f64 * f64::from(self.args.record_bytes)
+                / seconds,
+            puts_alone_per_second: Some(alone.records as f64 / seconds),
+            puts_per_second: Some(put.records as f64 / seconds),
+        });
+        let mut tally = put;
+        tally.records = had.records;
+        tally.answer_bytes = had.answer_bytes;
+        self.finish(report, &tally, &span, own, server).await;
+        Ok(())
+    }
+
+    /// Single records on a schedule, and when each consumer had them.
+    async fn time_fan_out(&self, name: &str, rate: f64, report: &mut Report) -> anyhow::Result<()> {
+        let subscribers = fan_out::subscribe(&self.client, name, self.args.consumers).await?;
+        let lag = lag::Lag {
+            env: self.env.clone(),
+            client: self.client.clone(),
+            reader: self.reader.clone(),
+            stream: name.to_owned(),
+            record_bytes: self.args.record_bytes,
+            warmup: self.args.warmup,
+            duration: self.args.duration,
+            rate,
+        };
+        let span = Span::new(self.args.warmup, self.args.duration, Some(rate));
+        let (own, server) = self.watches(&span);
+        let expected = (self.args.duration.as_secs_f64() * rate).floor() as u64;
+        let time = |subscriber: fan_out::Subscriber| subscriber.time(span.clone(), expected);
+        let (acknowledged, had) =
+            tokio::join!(lag.put(&span), fan_out::all(&self.env, subscribers, time));
+        let mut had = had?;
+        had.requests = acknowledged.requests;
+        had.requests_failed = acknowledged.requests_failed;
+        for (code, times) in &acknowledged.errors {
+            had.error(code, *times);
+        }
+        report.acknowledged_us = Some(acknowledged.latencies());
+        report.fan_out = Some(fan_out::Figures {
+            consumers: self.args.consumers,
+            payload_bytes_per_second: had.records as f64 * f64::from(self.args.record_bytes)
+                / self.args.duration.as_secs_f64(),
+            puts_alone_per_second: None,
+            puts_per_second: None,
+        });
+        self.finish(report, &had, &span, own, server).await;
         Ok(())
     }
 

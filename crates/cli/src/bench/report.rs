@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::calibrate::Calibration;
+use super::fan_out::Figures;
 use super::record::{Latencies, Tally};
 use super::watch::Used;
 use crate::output::{bytes, grouped};
@@ -36,6 +37,8 @@ pub struct Report {
     pub latency_us: Latencies,
     /// For tail-latency: from put to acknowledged.
     pub acknowledged_us: Option<Latencies>,
+    /// For fan-out, whose `records` are those that all consumers had.
+    pub fan_out: Option<Figures>,
     /// Failed requests or records by code.
     pub errors: BTreeMap<String, u64>,
     pub generator: Option<Used>,
@@ -89,6 +92,16 @@ impl Report {
         line("latency", latencies(&self.latency_us));
         if let Some(acknowledged) = &self.acknowledged_us {
             line("  acknowledged", latencies(acknowledged));
+        }
+        if let Some(fan_out) = &self.fan_out {
+            let payload = fan_out.payload_bytes_per_second / 1e6;
+            line("fan-out", format!("{payload:.0} MB/s to {} consumers", fan_out.consumers));
+            if let (Some(alone), Some(put), Some(kept)) =
+                (fan_out.puts_alone_per_second, fan_out.puts_per_second, fan_out.puts_kept())
+            {
+                let (put, alone) = (grouped(put as u64), grouped(alone as u64));
+                line("puts", format!("{put} records/s, alone {alone} ({:.0} %)", 100.0 * kept));
+            }
         }
         if self.requests_failed > 0 {
             let share = percent(self.requests_failed);

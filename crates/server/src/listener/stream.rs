@@ -3,12 +3,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
+
+use super::patience::Patience;
 
 /// What a client with prior knowledge of HTTP/2 says first (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -25,14 +27,14 @@ pub(super) struct ClientStream<S> {
     inner: S,
     /// Bytes that were read to learn the protocol and not yet handed on.
     first: BytesMut,
-    stall_time: Duration,
+    patience: Arc<Patience>,
     /// Set while a write waits for the client.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
-    pub(super) fn new(inner: S, stall_time: Duration) -> Self {
-        ClientStream { inner, first: BytesMut::new(), stall_time, stalled: None }
+    pub(super) fn new(inner: S, patience: Arc<Patience>) -> Self {
+        ClientStream { inner, first: BytesMut::new(), patience, stalled: None }
     }
 
     /// Reads until the first bytes tell the protocol; they are read again by who comes next.
@@ -64,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
             self.stalled = None;
             return written;
         }
-        let time = self.stall_time;
+        let time = self.patience.stall_time();
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(
@@ -126,11 +128,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Limits;
+    use crate::config::units::Span;
+    use millstream_env::Env;
+    use std::time::Duration;
     use tokio::io::AsyncWriteExt;
+
+    fn patience(time: Duration) -> Arc<Patience> {
+        let limits = Limits { write_stall_time: Span(time), ..Limits::default() };
+        Patience::new(Env::real("."), &limits)
+    }
 
     async fn protocol_of(chunks: &[&[u8]]) -> (Protocol, Vec<u8>) {
         let (mut client, server) = tokio::io::duplex(64);
-        let mut stream = ClientStream::new(server, Duration::from_secs(1));
+        let mut stream = ClientStream::new(server, patience(Duration::from_secs(1)));
         let sent: Vec<Vec<u8>> = chunks.iter().map(|c| c.to_vec()).collect();
         let send = async move {
             for chunk in sent {
@@ -165,7 +176,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_cut_off() {
         let (_client, server) = tokio::io::duplex(8);
-        let mut stream = ClientStream::new(server, Duration::from_secs(30));
+        let mut stream = ClientStream::new(server, patience(Duration::from_secs(30)));
         let error = stream.write_all(&[0; 100]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use millstream_base::StreamArn;
-use millstream_streams::{StreamCounts, Streams};
+use millstream_streams::{CallCounts, StreamCounts, Streams};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 
-use super::{Page, count, gauge};
+use super::{Page, count, gauge, shards};
 
 /// Streams with lines of their own, the busiest ones; all others are counted together as `_other`.
 pub const STREAMS_MAX: usize = 200;
@@ -23,13 +23,25 @@ impl fmt::Debug for StreamFigures {
 
 impl Collector for StreamFigures {
     fn encode(&self, mut out: DescriptorEncoder) -> fmt::Result {
-        encode(self.0.counts(), &mut Page(&mut out))
+        let mut page = Page(&mut out);
+        encode(self.0.counts(), &mut page)?;
+        shards::encode(&self.0.shard_counts(shards::SHARDS_MAX), &mut page)?;
+        shards::encode_consumers(&self.0.consumer_counts(shards::CONSUMERS_MAX), &mut page)?;
+        encode_calls(&self.0.calls_exceeded(), &mut page)
     }
+}
+
+fn encode_calls(exceeded: &[(&'static str, u64)], page: &mut Page<'_, '_>) -> fmt::Result {
+    page.counters(
+        "kinesis_CallRateExceeded",
+        "Calls beyond the rate of their operation, refused or (with quotas.mode = measured) not",
+        |m| exceeded.iter().try_for_each(|(name, n)| count(m, &[("operation", *name)], *n)),
+    )
 }
 
 type Figure = fn(&StreamCounts) -> u64;
 
-const COUNTERS: [(&str, &str, Figure); 9] = [
+const COUNTERS: [(&str, &str, Figure); 21] = [
     ("kinesis_IncomingRecords", "Records put", |c| c.incoming_records),
     ("kinesis_IncomingBytes", "Bytes put, partition keys included", |c| c.incoming_bytes),
     (
@@ -42,6 +54,18 @@ const COUNTERS: [(&str, &str, Figure); 9] = [
         "GetRecords calls beyond a shard's throughput, refused or not",
         |c| c.read_exceeded,
     ),
+    ("kinesis_PutRecord_Success", "PutRecord calls that stored", |c| c.put_record.success),
+    ("kinesis_PutRecord_Bytes", "Bytes that they stored", |c| c.put_record.bytes),
+    ("kinesis_PutRecord_Latency", "Milliseconds of all PutRecord calls", |c| ms(&c.put_record)),
+    ("kinesis_PutRecord_Calls", "PutRecord calls, failed ones included", |c| c.put_record.calls),
+    ("kinesis_PutRecords_Success", "PutRecords calls that stored", |c| c.put_records.success),
+    ("kinesis_PutRecords_Bytes", "Bytes that they stored", |c| c.put_records.bytes),
+    ("kinesis_PutRecords_Latency", "Milliseconds of all PutRecords calls", |c| ms(&c.put_records)),
+    ("kinesis_PutRecords_Calls", "PutRecords calls, failed ones included", |c| c.put_records.calls),
+    ("kinesis_PutRecords_TotalRecords", "Records of PutRecords calls", |c| c.put_records_total),
+    ("kinesis_PutRecords_SuccessfulRecords", "Those that were stored", |c| {
+        c.put_records_successful
+    }),
     (
         "kinesis_PutRecords_ThrottledRecords",
         "Records refused because of a shard's throughput",
@@ -52,10 +76,16 @@ const COUNTERS: [(&str, &str, Figure); 9] = [
         "Records that could not be stored for another reason",
         |c| c.failed_records,
     ),
-    ("kinesis_GetRecords_Success", "Answers to GetRecords", |c| c.get_records_calls),
+    ("kinesis_GetRecords_Success", "Answers to GetRecords", |c| c.get_records.success),
     ("kinesis_GetRecords_Records", "Records read", |c| c.get_records_records),
-    ("kinesis_GetRecords_Bytes", "Bytes of records read", |c| c.get_records_bytes),
+    ("kinesis_GetRecords_Bytes", "Bytes of records read", |c| c.get_records.bytes),
+    ("kinesis_GetRecords_Latency", "Milliseconds of all GetRecords calls", |c| ms(&c.get_records)),
+    ("kinesis_GetRecords_Calls", "GetRecords calls, failed ones included", |c| c.get_records.calls),
 ];
+
+fn ms(calls: &CallCounts) -> u64 {
+    calls.latency_us / 1000
+}
 
 fn encode(counts: Vec<StreamCounts>, page: &mut Page<'_, '_>) -> fmt::Result {
     let shards = counts.iter().map(|c| c.open_shard_count).sum();
@@ -140,9 +170,14 @@ mod tests {
             throttled_records: 0,
             write_exceeded: 0,
             read_exceeded: 0,
-            get_records_calls: 0,
+            put_record: CallCounts::default(),
+            put_records: CallCounts::default(),
+            put_records_total: 0,
+            put_records_successful: 0,
+            put_records_failed: 0,
+            put_records_throttled: 0,
+            get_records: CallCounts::default(),
             get_records_records: 0,
-            get_records_bytes: 0,
             iterator_age_ms: 0,
         }
     }

@@ -15,7 +15,7 @@ use super::Node;
 use super::oracle::{Place, Start, StreamOracle, Tick, Verdict};
 use crate::lives::{self, Reply};
 
-type Life<'a> = lives::Life<'a, Node>;
+pub(super) type Life<'a> = lives::Life<'a, Node>;
 
 /// Streams of one run; deleted ones count, their names are not used again.
 const STREAMS_MAX: usize = 6;
@@ -28,8 +28,8 @@ const PUT_BYTES_MAX: u32 = 40_000;
 const THROTTLE_PAUSE: Duration = Duration::from_millis(300);
 
 pub(crate) struct StreamClient {
-    client: usize,
-    oracle: Rc<RefCell<StreamOracle>>,
+    pub(super) client: usize,
+    pub(super) oracle: Rc<RefCell<StreamOracle>>,
     readers: Vec<Reader>,
     written: u32,
 }
@@ -42,26 +42,22 @@ struct Reader {
 impl lives::Client<Node> for StreamClient {
     async fn step(&mut self, life: &Life<'_>, rng: &mut Rng) -> Reply<()> {
         let Some(stream) = self.pick(rng) else { return self.create(life, rng).await };
-        match rng.weighted(&[30, 30, 12, 40, 4, 1, 6, 3, 4]) {
-            0 => self.put_record(life, &stream, rng).await,
-            1 => self.put_records(life, &stream, rng).await,
-            2 => self.new_reader(life, &stream, rng).await,
-            3 => self.read_on(life, rng).await,
-            4 => self.create(life, rng).await,
-            5 => self.delete(life, &stream).await,
-            6 => self.tag(life, &stream, rng).await,
-            7 => self.lengthen(life, &stream).await,
-            _ => self.look(life, &stream).await,
-        }
+        self.oracle.borrow_mut().begin_work(&stream);
+        let done = self.step_on(life, &stream, rng).await;
+        self.oracle.borrow_mut().end_work(&stream);
+        done
     }
 
     async fn verify(&mut self, life: &Life<'_>) -> Reply<()> {
-        let names: Vec<String> = self.oracle.borrow().streams.keys().cloned().collect();
+        let names: Vec<String> = self.oracle.borrow().current();
         for name in &names {
-            self.look(life, name).await?;
-            for shard in self.shards(life, name).await? {
-                self.read_all(life, name, &shard).await?;
+            if self.oracle.borrow().streams[name].replaced {
+                continue;
             }
+            self.oracle.borrow_mut().begin_work(name);
+            let verified = self.verify_one(life, name).await;
+            self.oracle.borrow_mut().end_work(name);
+            verified?;
         }
         self.list(life).await
     }
@@ -82,11 +78,9 @@ impl lives::Client<Node> for StreamClient {
 }
 
 /// Sends one request to the node's handler.
-async fn ask<T, F>(
+pub(super) async fn ask<T, F>(
     life: &Life<'_>,
-    request: impl FnOnce(Arc<super::Parts>, millstream_server::services::kinesis::Call) -> F
-    + Send
-    + 'static,
+    request: impl FnOnce(Arc<super::Parts>, millstream_server::services::Call) -> F + Send + 'static,
 ) -> Reply<Result<T, ServiceError>>
 where
     T: Send + 'static,
@@ -104,26 +98,65 @@ impl StreamClient {
         StreamClient { client, oracle, readers: Vec::new(), written: 0 }
     }
 
+    async fn verify_one(&mut self, life: &Life<'_>, stream: &str) -> Reply<()> {
+        self.look(life, stream).await?;
+        for shard in self.shards(life, stream).await? {
+            self.read_all(life, stream, &shard).await?;
+        }
+        Ok(())
+    }
+
+    /// One random operation that begins with this stream.
+    async fn step_on(&mut self, life: &Life<'_>, stream: &str, rng: &mut Rng) -> Reply<()> {
+        match rng.weighted(&[30, 30, 12, 40, 4, 1, 6, 3, 4, 8, 4]) {
+            0 => self.put_record(life, stream, rng).await,
+            1 => self.put_records(life, stream, rng).await,
+            2 => self.new_reader(life, stream, rng).await,
+            3 => self.read_on(life, rng).await,
+            4 => self.create(life, rng).await,
+            5 => self.delete(life, stream).await,
+            6 => self.tag(life, stream, rng).await,
+            7 => self.lengthen(life, stream).await,
+            8 => self.look(life, stream).await,
+            9 => self.reshard(life, stream, rng).await,
+            _ => self.look_back(life, stream, rng).await,
+        }
+    }
+
+    /// The name by which a stream goes.
+    pub(super) fn wire(&self, stream: &str) -> String {
+        self.oracle.borrow().streams[stream].wire.clone()
+    }
+
+    /// Whether the clock was ever so far ahead that something of the stream can be past retention.
+    pub(super) fn may_be_expired(&self, life: &Life<'_>, stream: &str) -> bool {
+        self.oracle.borrow_mut().saw_clock(life.judge.clock_peak(life.world));
+        self.oracle.borrow().may_be_expired(stream)
+    }
+
     fn pick(&self, rng: &mut Rng) -> Option<String> {
         let oracle = self.oracle.borrow();
-        let live = oracle.streams.iter().filter(|(_, s)| !s.deleted || rng.one_in(30));
+        let live = oracle.streams.iter().filter(|(_, s)| !s.replaced);
+        let live = live.filter(|(_, s)| !s.deleted || rng.one_in(30));
         let live: Vec<&String> = live.map(|(name, _)| name).collect();
         (!live.is_empty()).then(|| (*rng.pick(&live)).clone())
     }
 
-    fn hold(&self, life: &Life<'_>, verdict: Verdict) {
+    pub(super) fn hold(&self, life: &Life<'_>, verdict: Verdict) {
         if let Err(what) = verdict {
             life.judge.fail(what);
         }
     }
 
     /// Whether the node may rightly answer a call about `stream`, made at `asked`, with `e`.
-    fn excuse(&self, life: &Life<'_>, stream: &str, asked: Tick, e: &ServiceError) {
+    pub(super) fn excuse(&self, life: &Life<'_>, stream: &str, asked: Tick, e: &ServiceError) {
         life.world
             .note(format_args!("client {}, {stream}: {} {:?}", self.client, e.code, e.message));
         match &*e.code {
             "ResourceNotFoundException" => {
-                if self.oracle.borrow().must_exist(stream, asked) {
+                let of_shard = e.message.as_deref().is_some_and(|m| m.starts_with("Shard "));
+                let expired = of_shard && self.may_be_expired(life, stream);
+                if self.oracle.borrow().must_exist(stream, asked) && !expired {
                     life.judge.fail(format!("LOST: {stream} was created: {e:?}"));
                 }
             }
@@ -157,15 +190,21 @@ impl StreamClient {
         }
         let name = format!("s{count}");
         let shards = rng.between(1, 4) as i32;
-        {
+        let wire = {
             let mut oracle = self.oracle.borrow_mut();
+            let again = if rng.one_in(2) { oracle.free_name() } else { None };
+            let wire = again.unwrap_or(name.clone());
+            let wall = life.world.now().as_millis() as i64;
             let s = oracle.streams.entry(name.clone()).or_default();
+            s.wire = wire.clone();
+            s.made_wall = wall;
             s.shard_count = shards as usize;
             s.owner = self.client;
             s.retention.insert(24);
-        }
+            wire
+        };
         let input = api::CreateStreamInput {
-            stream_name: name.clone(),
+            stream_name: wire,
             shard_count: Some(shards),
             ..Default::default()
         };
@@ -192,7 +231,7 @@ impl StreamClient {
             (asked, sure)
         };
         let input =
-            api::DeleteStreamInput { stream_name: Some(stream.to_string()), ..Default::default() };
+            api::DeleteStreamInput { stream_name: Some(self.wire(stream)), ..Default::default() };
         match ask(life, |p, c| async move { p.service.delete_stream(&c, input).await }).await? {
             Ok(()) => {
                 let mut oracle = self.oracle.borrow_mut();
@@ -211,7 +250,7 @@ impl StreamClient {
     ) -> (u32, api::PutRecordInput) {
         let (id, key, data) = self.oracle.borrow_mut().begin(stream, hash.clone(), size);
         let input = api::PutRecordInput {
-            stream_name: Some(stream.to_string()),
+            stream_name: Some(self.wire(stream)),
             data,
             partition_key: Some(key),
             explicit_hash_key: hash,
@@ -284,12 +323,12 @@ impl StreamClient {
             records.push(api::PutRecordsRequestEntry {
                 data: one.data,
                 explicit_hash_key: one.explicit_hash_key,
-                partition_key: one.partition_key,
+                partition_key: one.partition_key.map(Into::into),
             });
         }
         let input = api::PutRecordsInput {
             records,
-            stream_name: Some(stream.to_string()),
+            stream_name: Some(self.wire(stream)),
             ..Default::default()
         };
         let done = ask(life, |p, c| async move { p.service.put_records(&c, input).await }).await;
@@ -345,8 +384,7 @@ impl StreamClient {
     }
 
     async fn new_reader(&mut self, life: &Life<'_>, stream: &str, rng: &mut Rng) -> Reply<()> {
-        let shards = self.oracle.borrow().streams[stream].shard_count as u64;
-        let shard = format!("shardId-{:012}", rng.below(shards));
+        let shard = self.oracle.borrow().some_shard(stream, rng);
         let known = self.oracle.borrow().known(stream, &shard);
         let start = match rng.below(5) {
             0 => Start::Latest(0, 0),
@@ -381,7 +419,7 @@ impl StreamClient {
             (None, Start::Latest(..)) => (T::Latest, None, None),
         };
         let input = api::GetShardIteratorInput {
-            stream_name: Some(place.stream.clone()),
+            stream_name: Some(self.wire(&place.stream)),
             shard_id: place.shard.clone(),
             shard_iterator_type: kind,
             starting_sequence_number: from,
@@ -411,16 +449,30 @@ impl StreamClient {
         }
         let n = rng.below(self.readers.len() as u64) as usize;
         let mut reader = self.readers.swap_remove(n);
+        let stream = reader.place.stream.clone();
+        if self.oracle.borrow().streams[&stream].replaced {
+            return Ok(());
+        }
+        self.oracle.borrow_mut().begin_work(&stream);
+        let read = self.read_some(life, &mut reader, rng).await;
+        self.oracle.borrow_mut().end_work(&stream);
+        if read? {
+            self.readers.push(reader);
+        }
+        Ok(())
+    }
+
+    /// Whether the reader can go on.
+    async fn read_some(&self, life: &Life<'_>, reader: &mut Reader, rng: &mut Rng) -> Reply<bool> {
         for _ in 0..rng.between(1, 3) {
             let limit = [1, 2, 10, 1000, 10_000][rng.below(5) as usize];
-            match self.page(life, &mut reader, limit).await? {
-                Page::Gone => return Ok(()),
+            match self.page(life, reader, limit).await? {
+                Page::Gone => return Ok(false),
                 Page::Wait => tokio::time::sleep(THROTTLE_PAUSE).await,
                 Page::More | Page::End => {}
             }
         }
-        self.readers.push(reader);
-        Ok(())
+        Ok(true)
     }
 
     async fn page(&self, life: &Life<'_>, reader: &mut Reader, limit: i32) -> Reply<Page> {
@@ -430,8 +482,15 @@ impl StreamClient {
             ..Default::default()
         };
         let asked = self.oracle.borrow_mut().now();
+        let (wall, clock_steps) = (life.world.now(), life.judge.clock_steps());
         match ask(life, |p, c| async move { p.service.get_records(&c, input).await }).await? {
             Ok(output) => {
+                self.oracle.borrow_mut().saw_clock(life.judge.clock_peak(life.world));
+                if clock_steps == life.judge.clock_steps() {
+                    let fresh =
+                        self.oracle.borrow().check_kept(&reader.place, wall, &output.records);
+                    self.hold(life, fresh);
+                }
                 life.judge.count(|s| s.entries_read += output.records.len() as u64);
                 let at_end = output.millis_behind_latest == Some(0);
                 let verdict = self.oracle.borrow_mut().page(
@@ -444,7 +503,9 @@ impl StreamClient {
                 match output.next_shard_iterator {
                     Some(next) => reader.iterator = next,
                     None => {
-                        life.judge.fail(format!("{:?} has no next iterator", reader.place));
+                        let children = output.child_shards.unwrap_or_default();
+                        let ends = self.oracle.borrow_mut().ends(&reader.place, &children);
+                        self.hold(life, ends);
                         return Ok(Page::Gone);
                     }
                 }
@@ -491,32 +552,6 @@ impl StreamClient {
         Ok(())
     }
 
-    async fn shards(&self, life: &Life<'_>, stream: &str) -> Reply<Vec<String>> {
-        let input =
-            api::ListShardsInput { stream_name: Some(stream.to_string()), ..Default::default() };
-        let asked = self.oracle.borrow_mut().now();
-        match ask(life, |p, c| async move { p.service.list_shards(&c, input).await }).await? {
-            Ok(output) => {
-                let shards: Vec<String> =
-                    output.shards.into_iter().flatten().map(|s| s.shard_id).collect();
-                let expected = self.oracle.borrow().streams[stream].shard_count;
-                let gone = self.oracle.borrow().streams[stream].deleted;
-                // One whose making was cut short has none until it is taken up again.
-                let made = self.oracle.borrow().must_exist(stream, asked);
-                if (shards.len() != expected && (made || !shards.is_empty())) || gone {
-                    life.judge.fail(format!(
-                        "{stream} lists {shards:?}; made with {expected}, deleted: {gone}"
-                    ));
-                }
-                Ok(shards)
-            }
-            Err(e) => {
-                self.excuse(life, stream, asked, &e);
-                Ok(Vec::new())
-            }
-        }
-    }
-
     async fn lengthen(&mut self, life: &Life<'_>, stream: &str) -> Reply<()> {
         let (asked, hours) = {
             let mut oracle = self.oracle.borrow_mut();
@@ -530,7 +565,7 @@ impl StreamClient {
             (asked, hours)
         };
         let input = api::IncreaseStreamRetentionPeriodInput {
-            stream_name: Some(stream.to_string()),
+            stream_name: Some(self.wire(stream)),
             retention_period_hours: hours,
             ..Default::default()
         };
@@ -561,7 +596,7 @@ impl StreamClient {
             s.tags.entry(key.clone()).or_insert_with(|| vec![None]).push(value.clone());
             oracle.now()
         };
-        let name = Some(stream.to_string());
+        let name = Some(self.wire(stream));
         let done =
             match value.clone() {
                 Some(v) => {
@@ -601,7 +636,7 @@ impl StreamClient {
     async fn look(&mut self, life: &Life<'_>, stream: &str) -> Reply<()> {
         let asked = self.oracle.borrow_mut().now();
         let input = api::DescribeStreamSummaryInput {
-            stream_name: Some(stream.to_string()),
+            stream_name: Some(self.wire(stream)),
             ..Default::default()
         };
         let summary =
@@ -614,7 +649,7 @@ impl StreamClient {
             }
         }
         let input = api::ListTagsForStreamInput {
-            stream_name: Some(stream.to_string()),
+            stream_name: Some(self.wire(stream)),
             ..Default::default()
         };
         match ask(life, |p, c| async move { p.service.list_tags_for_stream(&c, input).await })
@@ -630,7 +665,9 @@ impl StreamClient {
         let mut oracle = self.oracle.borrow_mut();
         let s = oracle.streams.get_mut(stream).expect("a known stream");
         let active = d.stream_status == api::StreamStatus::Active;
-        if active && d.open_shard_count as usize != s.shard_count {
+        let resharded = s.lineage.len() > s.shard_count;
+        if active && d.open_shard_count as usize != s.shard_count && !resharded && !s.reshard_asked
+        {
             life.judge.fail(format!("{stream} has {} shards", d.open_shard_count));
         }
         if s.owner == self.client {
@@ -674,8 +711,8 @@ impl StreamClient {
         match ask(life, |p, c| async move { p.service.list_streams(&c, input).await }).await? {
             Ok(output) => {
                 let oracle = self.oracle.borrow();
-                for name in oracle.streams.keys() {
-                    let listed = output.stream_names.contains(name);
+                for name in &oracle.current() {
+                    let listed = output.stream_names.contains(&oracle.streams[name].wire);
                     if oracle.must_exist(name, asked) && !listed {
                         life.judge.fail(format!("LOST: {name} is not listed"));
                     }
@@ -683,9 +720,7 @@ impl StreamClient {
                         life.judge.fail(format!("{name} was deleted and is listed"));
                     }
                 }
-                if let Some(name) =
-                    output.stream_names.iter().find(|n| !oracle.streams.contains_key(*n))
-                {
+                if let Some(name) = output.stream_names.iter().find(|n| !oracle.is_a_name(n)) {
                     life.judge.fail(format!("{name} was never made and is listed"));
                 }
             }

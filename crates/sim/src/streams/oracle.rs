@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use millstream_api::kinesis as api;
+use millstream_base::{HashKey, Timestamp};
 use millstream_env::sim::Rng;
+
+use super::lineage::Lineage;
 
 /// A moment of the oracle: grows with everything it learns.
 pub(crate) type Tick = u64;
@@ -20,6 +23,10 @@ pub(crate) struct StreamOracle {
     seed: u64,
     tick: Tick,
     pub(crate) streams: BTreeMap<String, StreamModel>,
+    /// Clients that are doing something with a stream.
+    busy: BTreeMap<String, u32>,
+    /// The latest time that the clock ever showed, in milliseconds.
+    clock_peak: i64,
     records: Vec<RecordModel>,
 }
 
@@ -33,10 +40,21 @@ pub(crate) struct StreamModel {
     pub(crate) owner: usize,
     pub(crate) retention: BTreeSet<i32>,
     pub(crate) tags: BTreeMap<String, Vec<Option<String>>>,
+    /// The name it goes by; that of a deleted stream may be taken again.
+    pub(crate) wire: String,
+    /// Another stream has its name now.
+    pub(crate) replaced: bool,
+    /// The clock when it was asked for, in milliseconds.
+    pub(crate) made_wall: i64,
+    pub(crate) reshard_asked: bool,
+    pub(crate) lineage: Lineage,
     shards: BTreeMap<String, BTreeMap<Number, Known>>,
-    /// The shard of every hash key that was used.
-    routes: BTreeMap<String, String>,
+    /// What was put under every hash key, in all shards: children's numbers stand above parents'.
+    by_key: BTreeMap<String, BTreeMap<Number, u32>>,
 }
+
+/// Less than any retention, by more than all small steps of the clock together.
+const EXPIRY_MILLIS: i64 = 20 * 3_600_000;
 
 #[derive(Clone, Copy)]
 struct Known {
@@ -90,7 +108,14 @@ pub(crate) fn number(text: &str) -> Number {
 
 impl StreamOracle {
     pub(crate) fn new(seed: u64) -> Self {
-        StreamOracle { seed, tick: 0, streams: BTreeMap::new(), records: Vec::new() }
+        StreamOracle {
+            seed,
+            tick: 0,
+            streams: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            clock_peak: 0,
+            records: Vec::new(),
+        }
     }
 
     pub(crate) fn now(&mut self) -> Tick {
@@ -102,6 +127,85 @@ impl StreamOracle {
         self.streams
             .get(stream)
             .is_some_and(|s| s.created.is_some_and(|at| at < asked) && !s.delete_asked)
+    }
+
+    /// A client begins to work with a stream: its name is not taken by another meanwhile.
+    pub(crate) fn begin_work(&mut self, stream: &str) {
+        *self.busy.entry(stream.to_string()).or_default() += 1;
+    }
+
+    pub(crate) fn end_work(&mut self, stream: &str) {
+        *self.busy.entry(stream.to_string()).or_default() -= 1;
+    }
+
+    /// Streams that their names lead to.
+    pub(crate) fn current(&self) -> Vec<String> {
+        let current = self.streams.iter().filter(|(_, s)| !s.replaced);
+        current.map(|(name, _)| name.clone()).collect()
+    }
+
+    pub(crate) fn is_a_name(&self, wire: &str) -> bool {
+        self.streams.values().any(|s| s.wire == wire && !s.replaced)
+    }
+
+    /// The name of a stream that is surely gone, and with which nobody is doing anything; taken.
+    pub(crate) fn free_name(&mut self) -> Option<String> {
+        let busy = &self.busy;
+        let is_free = |name: &str| busy.get(name).is_none_or(|count| *count == 0);
+        let mut streams = self.streams.iter_mut();
+        let (_, gone) = streams.find(|(name, s)| s.deleted && !s.replaced && is_free(name))?;
+        gone.replaced = true;
+        Some(gone.wire.clone())
+    }
+
+    pub(crate) fn saw_clock(&mut self, peak: i64) {
+        self.clock_peak = self.clock_peak.max(peak);
+    }
+
+    pub(crate) fn may_be_expired(&self, stream: &str) -> bool {
+        self.clock_peak - self.streams[stream].made_wall >= EXPIRY_MILLIS
+    }
+
+    /// A shard to read: one that was seen, or one that the stream began with.
+    pub(crate) fn some_shard(&self, stream: &str, rng: &mut Rng) -> String {
+        let s = &self.streams[stream];
+        match s.lineage.names() {
+            seen if !seen.is_empty() => rng.pick(&seen).clone(),
+            _ => format!("shardId-{:012}", rng.below(s.shard_count as u64)),
+        }
+    }
+
+    /// Shards and arrivals of records that were read, in milliseconds.
+    pub(crate) fn arrivals(&self, stream: &str) -> Vec<(String, i64)> {
+        let shards = self.streams.get(stream).into_iter().flat_map(|s| &s.shards);
+        let records = shards.flat_map(|(shard, known)| known.values().map(move |k| (shard, k)));
+        let read = records.filter_map(|(shard, k)| {
+            Some((shard.clone(), self.records[k.record as usize].arrived?))
+        });
+        read.collect()
+    }
+
+    /// A reader at `place` is told that its shard ends.
+    pub(crate) fn ends(&mut self, place: &Place, children: &[api::ChildShard]) -> Verdict {
+        let s = self.streams.get_mut(&place.stream).expect("a known stream");
+        s.lineage.ends(&place.shard, place.start == Start::Horizon, children)
+    }
+
+    /// Nothing is read that was past retention at `wall`, before the call.
+    pub(crate) fn check_kept(
+        &self,
+        place: &Place,
+        wall: Timestamp,
+        records: &[api::Record],
+    ) -> Verdict {
+        let hours = self.streams[&place.stream].retention.last().copied().unwrap_or_default();
+        let horizon = wall.as_millis() as i64 - i64::from(hours) * 3_600_000;
+        let arrived =
+            |r: &api::Record| r.approximate_arrival_timestamp.map_or(0, |t| t.as_millis());
+        match records.iter().find(|r| arrived(r) < horizon) {
+            Some(r) => Err(format!("{place:?} returns {} from before {horizon}", arrived(r))),
+            None => Ok(()),
+        }
     }
 
     /// A new record, from now on in flight: its name (the partition key) and data.
@@ -172,7 +276,14 @@ impl StreamOracle {
         }
         if !known_before {
             self.check_order(id, &stream, shard, &number)?;
-            self.check_route(id, &stream, shard)?;
+            self.check_key(id, &stream, shard, &number)?;
+            let s = &self.streams[&stream];
+            if s.lineage.has_ended(shard) && !self.may_be_expired(&stream) {
+                return Err(format!(
+                    "LOST: record {id} is in {stream}/{shard} at {number}, whose end was read \
+                     without it"
+                ));
+            }
             let since = self.now();
             let s = self.streams.get_mut(&stream).expect("records belong to known streams");
             let of_shard = s.shards.entry(shard.to_string()).or_default();
@@ -209,13 +320,27 @@ impl StreamOracle {
         Ok(())
     }
 
-    fn check_route(&mut self, id: u32, stream: &str, shard: &str) -> Verdict {
-        let Some(hash) = self.records[id as usize].hash.clone() else { return Ok(()) };
+    /// The shard owns the record's hash key, and what was put under the key before stands before.
+    fn check_key(&mut self, id: u32, stream: &str, shard: &str, number: &Number) -> Verdict {
+        let r = &self.records[id as usize];
         let s = self.streams.get_mut(stream).expect("records belong to known streams");
-        let route = s.routes.entry(hash.clone()).or_insert_with(|| shard.to_string());
-        if route != shard {
-            return Err(format!("hash key {hash} of {stream} leads to {route} and to {shard}"));
+        let Some(hash) = r.hash.clone() else {
+            let key = HashKey::of_partition_key(format!("r{id}").as_bytes());
+            return s.lineage.check_owner(shard, key, number);
+        };
+        let key = HashKey(hash.parse().expect("a hash key of ours"));
+        s.lineage.check_owner(shard, key, number)?;
+        let of_key = s.by_key.entry(hash.clone()).or_default();
+        for (at, other) in of_key.iter() {
+            let other = &self.records[*other as usize];
+            if (at < number && other.began > r.ended) || (at > number && other.ended < r.began) {
+                return Err(format!(
+                    "order of {stream}, key {hash}: record {id} at {number} and one at {at} were \
+                     put the other way round"
+                ));
+            }
         }
+        of_key.insert(number.clone(), id);
         Ok(())
     }
 
@@ -306,7 +431,8 @@ impl StreamOracle {
                 (None, Start::Latest(_, answered)) => r.began > *answered,
             };
             let passed = at_end || place.last.as_ref().is_some_and(|l| n < l);
-            if started && passed && k.since < asked && !got.contains(n) {
+            let kept = !self.may_be_expired(&place.stream);
+            if started && passed && kept && k.since < asked && !got.contains(n) {
                 return Err(format!(
                     "LOST: record {} at {n} is not in the page of {} after {before:?} of {place:?}",
                     k.record,

@@ -118,7 +118,12 @@ impl Streams {
 
     /// Forgets a stream that is being removed.
     pub(crate) async fn forget_history(&self, stream: &StreamArn) -> Result<()> {
-        self.inner.meta.delete(key_of(stream), Expect::Anything).await?;
+        for key in [key_of(stream), lease_key(stream)] {
+            // Most streams have neither, and a look is cheaper than a change.
+            if self.inner.meta.get(&key).await?.is_some() {
+                self.inner.meta.delete(key, Expect::Anything).await?;
+            }
+        }
         Ok(())
     }
 
@@ -138,6 +143,11 @@ impl Streams {
 
 fn key_of(stream: &StreamArn) -> Key {
     Key::new(format!("scaling/{}/{}/{}", stream.account(), stream.region(), stream.name()))
+}
+
+/// The lease of who changes the stream's shards.
+pub(crate) fn lease_key(stream: &StreamArn) -> Key {
+    Key::new(format!("lease/scaling/{}/{}/{}", stream.account(), stream.region(), stream.name()))
 }
 
 #[cfg(test)]

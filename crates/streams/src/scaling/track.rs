@@ -21,9 +21,9 @@ pub(crate) struct Track {
     sampled_at: Timestamp,
     window_at: Timestamp,
     shards: BTreeMap<ShardId, Seen>,
-    /// The stream's load in the last windows, and when each ended.
+    /// Loads of the last windows and when each ended, where merging waits for quiet.
     loads: VecDeque<(Timestamp, f64)>,
-    since: Timestamp,
+    peak_since: Option<Timestamp>,
 }
 
 /// A shard's totals.
@@ -54,7 +54,7 @@ impl Track {
             window_at: now,
             shards: BTreeMap::new(),
             loads: VecDeque::new(),
-            since: now,
+            peak_since: None,
         };
         for (shard, totals) in totals(found) {
             let seen = Seen { at_sample: totals, at_window: totals, window_at: now };
@@ -112,20 +112,21 @@ impl Track {
             loads.push(ShardLoad { shard: shard.id, range: shard.range, load });
             (seen.at_window, seen.window_at) = (seen.at_sample, now);
         }
-        self.loads.push_back((now, loads.iter().map(|s| s.load).sum()));
-        if self.loads.len() > LOADS_MAX {
-            self.loads.pop_front();
-        }
         Some(loads)
     }
 
-    /// The highest load within `time`. `None`: it was not measured for so long yet.
-    pub(crate) fn peak_within(&self, time: Duration, now: Timestamp) -> Option<f64> {
-        if now.since(self.since) < time {
-            return None;
+    /// The highest load within `time`, this window's `load` included. `None`: it was not asked for
+    /// so long yet.
+    pub(crate) fn peak_within(&mut self, time: Duration, load: f64, now: Timestamp) -> Option<f64> {
+        let since = *self.peak_since.get_or_insert(now);
+        self.loads.push_back((now, load));
+        while self.loads.len() > LOADS_MAX
+            || self.loads.front().is_some_and(|(at, _)| now.since(*at) > time)
+        {
+            self.loads.pop_front();
         }
-        let recent = self.loads.iter().filter(|(at, _)| now.since(*at) <= time);
-        Some(recent.map(|(_, load)| *load).fold(0.0, f64::max))
+        let peak = self.loads.iter().map(|(_, load)| *load).fold(0.0, f64::max);
+        (now.since(since) >= time).then_some(peak)
     }
 }
 

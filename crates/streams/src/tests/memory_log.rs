@@ -35,6 +35,10 @@ impl MemoryLog {
         self.logs.lock().full = full;
     }
 
+    pub(super) fn unseal(&self, log: LogId) {
+        self.logs.lock().logs[&log].tail.send_modify(|tail| tail.sealed = false);
+    }
+
     /// The logs that exist.
     pub(super) fn list(&self) -> Vec<LogId> {
         self.logs.lock().logs.keys().copied().collect()

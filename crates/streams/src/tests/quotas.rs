@@ -325,29 +325,63 @@ async fn a_streams_shards_are_listed_a_thousand_times_a_second() {
 #[tokio::test]
 async fn measured_rates_refuse_no_call() {
     let world = World::new().await;
+    let stream = world.stream("s", 1).await;
     for _ in 0..100 {
         world.streams.admit_call(&scope(), ControlCall::DescribeLimits).unwrap();
+        world.iterator(&stream, 0, StartingPosition::LATEST).await;
     }
+    let exceeded = world.streams.calls_exceeded();
+    let exceeded: Vec<_> = exceeded.into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(exceeded, [("DescribeLimits", 99), ("GetShardIterator", 95)]);
 }
 
-#[test]
-fn consumers_wait_for_their_bytes_and_subscribe_once_a_second() {
-    use crate::throttle::{Admission, ConsumerBudget};
-    let (at, after) = (super::START, |ms| super::START.plus(Duration::from_millis(ms)));
-    let quotas = Quotas { mode: QuotaMode::Enforced, ..Quotas::default() };
-    let budget = ConsumerBudget::default();
-    assert_eq!(budget.admit_subscription(&quotas, at), Admission::Admitted);
-    assert_eq!(budget.admit_subscription(&quotas, after(999)), Admission::Refused);
-    assert_eq!(budget.admit_subscription(&quotas, after(1000)), Admission::Admitted);
-    let wait = |bytes: usize, at| budget.wait_for(&quotas, bytes as u64, at).as_millis();
-    assert_eq!(wait(MIB, at), 0);
-    assert_eq!(wait(MIB, at), 0);
-    assert_eq!(wait(MIB, at), 500);
-    assert_eq!(wait(MIB, after(500)), 500);
-    // A large event waits until nothing is owed, and the next one until it is paid off.
-    assert_eq!(wait(10 * MIB, after(1000)), 1000);
-    assert_eq!(wait(MIB, after(2000)), 4500);
-    let measured = Quotas::default();
-    assert_eq!(budget.wait_for(&measured, 10 << 20, at), Duration::ZERO);
-    assert_eq!(budget.admit_subscription(&measured, at), Admission::Exceeded);
+#[tokio::test]
+async fn a_consumer_subscribes_to_a_shard_once_a_second() {
+    let world = limited().await;
+    let stream = world.stream("s", 2).await;
+    let [a, b] = ["a", "b"].map(|name| arn(name).name().clone());
+    let mut consumers = Vec::new();
+    for name in [&a, &b] {
+        let tags = millstream_base::Tags::new();
+        let made = world.streams.register_stream_consumer(&stream, name, &tags).await.unwrap();
+        consumers.push(made.arn);
+    }
+    let subscribe = |consumer: usize, shard| {
+        let from = StartingPosition::LATEST;
+        world.streams.subscribe_to_shard(&consumers[consumer], ShardId::new(shard), from)
+    };
+    let _first = subscribe(0, 0).await.unwrap();
+    let too_often = subscribe(0, 0).await.err();
+    assert_eq!(too_often, Some(Error::StreamCallRate { stream: stream.clone() }));
+    let _others = (subscribe(0, 1).await.unwrap(), subscribe(1, 0).await.unwrap());
+    world.pass(SECOND);
+    let too_soon = subscribe(0, 0).await.err();
+    assert!(matches!(too_soon, Some(Error::SubscriptionActive { .. })), "{too_soon:?}");
+}
+
+#[tokio::test]
+async fn calls_about_a_streams_consumers_have_the_streams_rate() {
+    let world = limited().await;
+    let stream = world.stream("s", 1).await;
+    let name = arn("c").name().clone();
+    let which = ConsumerRef { stream: stream.clone(), name, created_secs: None };
+    let too_often = Some(Error::StreamCallRate { stream: stream.clone() });
+    for _ in 0..5 {
+        let gone = world.streams.deregister_stream_consumer(&which).await.err();
+        assert!(matches!(gone, Some(Error::ConsumerNotFound { .. })), "{gone:?}");
+    }
+    assert_eq!(world.streams.deregister_stream_consumer(&which).await.err(), too_often);
+    for _ in 0..20 {
+        assert!(world.streams.describe_stream_consumer(&which).await.err() != too_often);
+    }
+    assert_eq!(world.streams.describe_stream_consumer(&which).await.err(), too_often);
+    let list = || {
+        let (created, next_token, max_results) = (None, None, None);
+        let request = ListConsumers { stream: &stream, created, next_token, max_results };
+        world.streams.list_stream_consumers(request)
+    };
+    for _ in 0..5 {
+        list().await.unwrap();
+    }
+    assert_eq!(list().await.err(), too_often);
 }

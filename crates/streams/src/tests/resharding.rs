@@ -130,6 +130,22 @@ async fn a_stream_deleted_in_the_middle_of_a_reshard_leaves_no_log() {
     assert_eq!(world.status(&stream).await, StreamStatus::Active, "another stream of that name");
 }
 
+/// As after a check that had to give up the frame with the seal.
+#[tokio::test]
+async fn a_closed_shard_without_its_seal_gets_it_back_at_the_start() {
+    let log = Arc::new(MemoryLog::default());
+    let world = World::on(log.clone(), Options::default()).await;
+    let stream = world.stream("a", 1).await;
+    world.split(&stream, 0).await;
+    log.unseal(LogId::new(1, 0));
+    let start = world.iterator(&stream, 0, StartingPosition::TRIM_HORIZON).await;
+    assert!(world.get(&start).await.unwrap().child_shards.is_empty());
+    let _restarted = world.another().await;
+    while world.get(&start).await.unwrap().child_shards.is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn refusals_come_in_aws_order() {
     let options = Options { shards_per_account_max: 3, ..Options::default() };

@@ -237,8 +237,9 @@ async fn a_new_stream_of_an_old_name_has_no_past() {
     load.windows(4, 6.0, &spread(64)).await;
     load.world.streams.delete_stream(&load.stream, false).await.unwrap();
     load.world.stream("a", 1).await;
-    let history = load.world.meta.scan("scaling/", None, 10).await.unwrap();
-    assert_eq!(history, []);
+    for prefix in ["scaling/", "lease/scaling/"] {
+        assert_eq!(load.world.meta.scan(prefix, None, 10).await.unwrap(), []);
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::codec::Codec;
 use crate::coding::DecodeError;
 use crate::constraint::Missing;
 use crate::error::ServiceError;
-use crate::operation::{Operation, Protocol, Reply};
+use crate::operation::{Operation, Protocol, QueryNames, Reply};
 use crate::value::Value;
 
 pub use form::{Form, FormDecoder, PAIRS_MAX};
@@ -24,24 +24,6 @@ pub use xml::XmlEncoder;
 pub const FORM: &str = "application/x-www-form-urlencoded";
 /// The content type of answers.
 pub const XML: &str = "text/xml";
-
-/// What the query protocol adds to a service.
-#[derive(Debug)]
-pub struct QueryNames {
-    /// The XML namespace of answers.
-    pub namespace: &'static str,
-    /// The codes of errors whose shape has another name, and that name: bodies of the service's
-    /// newer protocols carry the shape, a header the code.
-    pub error_shapes: &'static [(&'static str, &'static str)],
-}
-
-impl QueryNames {
-    /// The name of the shape of an error with this code.
-    pub fn shape_of<'a>(&self, code: &'a str) -> &'a str {
-        let known = self.error_shapes.iter().find(|(known, _)| *known == code);
-        known.map_or(code, |(_, shape)| shape)
-    }
-}
 
 /// A call in the query protocol.
 #[derive(Debug)]
