@@ -34,7 +34,7 @@ impl Streams {
         }
         if found.row.mode != mode {
             check_leaving(&found.row)?;
-            self.check_room(&found, mode)?;
+            self.check_account_room(&found, mode)?;
         }
         let grows = self
             .change_active(stream, |row, now| {
@@ -132,7 +132,7 @@ impl Streams {
     }
 
     /// Whether the account has room for the stream in `mode`.
-    fn check_room(&self, found: &Snapshot, mode: StreamMode) -> Result<()> {
+    fn check_account_room(&self, found: &Snapshot, mode: StreamMode) -> Result<()> {
         let scope = found.stream.scope();
         let usage = self.usage(scope);
         match mode {
