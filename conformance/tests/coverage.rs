@@ -20,15 +20,20 @@ const ELSEWHERE: [(u16, &str); 7] = [
 ];
 
 /// Operations that answer something else than `UnknownOperationException`.
-const OPERATIONS: [&str; 39] = [
+const OPERATIONS: [&str; 52] = [
+    "AcknowledgeDeadLetterQueueRecords",
+    "AcknowledgeQueueRecords",
     "AddTagsToStream",
+    "CreateQueue",
     "CreateStream",
     "DecreaseStreamRetentionPeriod",
+    "DeleteQueue",
     "DeleteResourcePolicy",
     "DeleteStream",
     "DeregisterStreamConsumer",
     "DescribeAccountSettings",
     "DescribeLimits",
+    "DescribeQueue",
     "DescribeStream",
     "DescribeStreamConsumer",
     "DescribeStreamSummary",
@@ -38,6 +43,7 @@ const OPERATIONS: [&str; 39] = [
     "GetResourcePolicy",
     "GetShardIterator",
     "IncreaseStreamRetentionPeriod",
+    "ListQueues",
     "ListShards",
     "ListStreamConsumers",
     "ListStreams",
@@ -47,8 +53,11 @@ const OPERATIONS: [&str; 39] = [
     "PutRecord",
     "PutRecords",
     "PutResourcePolicy",
+    "ReceiveDeadLetterQueueRecords",
+    "ReceiveQueueRecords",
     "RegisterStreamConsumer",
     "RemoveTagsFromStream",
+    "RestoreDeadLetterQueueRecords",
     "SplitShard",
     "StartStreamEncryption",
     "StopStreamEncryption",
@@ -56,10 +65,14 @@ const OPERATIONS: [&str; 39] = [
     "TagResource",
     "UntagResource",
     "UpdateAccountSettings",
+    "UpdateDeadLetterQueueRecordsVisibility",
     "UpdateMaxRecordSize",
+    "UpdateQueue",
+    "UpdateQueueRecordsVisibility",
     "UpdateShardCount",
     "UpdateStreamMode",
     "UpdateStreamRecordDistributionStrategy",
+    "UpdateStreamWarmThroughput",
 ];
 
 fn cases() -> Vec<Case> {

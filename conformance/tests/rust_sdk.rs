@@ -252,6 +252,24 @@ async fn perform(sdk: &Sdk, operation: &str, p: Params<'_>) -> Result<Answer> {
                 .set_max_record_size_in_kib(p.int("MaxRecordSizeInKiB"));
             answer(sent.send().await, |_| json!({}))
         }
+        "SplitShard" => {
+            let sent = sdk
+                .split_shard()
+                .set_stream_name(p.text("StreamName"))
+                .set_stream_arn(p.text("StreamARN"))
+                .set_shard_to_split(p.text("ShardToSplit"))
+                .set_new_starting_hash_key(p.text("NewStartingHashKey"));
+            answer(sent.send().await, |_| json!({}))
+        }
+        "MergeShards" => {
+            let sent = sdk
+                .merge_shards()
+                .set_stream_name(p.text("StreamName"))
+                .set_stream_arn(p.text("StreamARN"))
+                .set_shard_to_merge(p.text("ShardToMerge"))
+                .set_adjacent_shard_to_merge(p.text("AdjacentShardToMerge"));
+            answer(sent.send().await, |_| json!({}))
+        }
         "RegisterStreamConsumer" => {
             let sent = sdk
                 .register_stream_consumer()

@@ -53,7 +53,7 @@ fn best<T>(mut run: impl FnMut() -> T) -> Duration {
 fn entry(i: usize) -> PutRecordsRequestEntry {
     PutRecordsRequestEntry {
         data: data(i),
-        partition_key: Some(format!("partition-key-{i}")),
+        partition_key: Some(format!("partition-key-{i}").into()),
         explicit_hash_key: None,
     }
 }
@@ -61,8 +61,8 @@ fn entry(i: usize) -> PutRecordsRequestEntry {
 fn record(i: usize) -> Record {
     Record {
         data: data(i),
-        partition_key: Some(format!("partition-key-{i}")),
-        sequence_number: format!("{:056}", i),
+        partition_key: Some(format!("partition-key-{i}").into()),
+        sequence_number: format!("{:056}", i).into(),
         approximate_arrival_timestamp: Some(Time::from_millis(1_700_000_000_123)),
         ..Default::default()
     }

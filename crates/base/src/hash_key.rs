@@ -4,6 +4,8 @@ use std::fmt;
 
 use md5::{Digest, Md5};
 
+use crate::md5_lanes::{self, LANES, MESSAGE_MAX};
+
 /// A place on the ring: an unsigned 128-bit number, printed in decimal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HashKey(pub u128);
@@ -24,6 +26,24 @@ impl HashKey {
     /// The MD5 digest of the key's UTF-8 bytes, read as a big-endian number.
     pub fn of_partition_key(key: &[u8]) -> Self {
         HashKey(u128::from_be_bytes(Md5::digest(key).into()))
+    }
+
+    /// [`HashKey::of_partition_key`] of each key, in their order; three times as fast for many.
+    pub fn of_partition_keys<'a>(keys: impl IntoIterator<Item = &'a [u8]>) -> Vec<Self> {
+        let keys: Vec<&[u8]> = keys.into_iter().collect();
+        let mut hashed = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(LANES) {
+            let all_short = keys.iter().all(|key| key.len() <= MESSAGE_MAX);
+            if keys.len() > LANES / 2 && all_short {
+                let lane = |lane| keys.get(lane).copied().unwrap_or_default();
+                let digests = md5_lanes::digests(std::array::from_fn(lane));
+                let keys = digests.iter().take(keys.len());
+                hashed.extend(keys.map(|digest| HashKey(u128::from_be_bytes(*digest))));
+            } else {
+                hashed.extend(keys.iter().map(|key| HashKey::of_partition_key(key)));
+            }
+        }
+        hashed
     }
 
     /// Reads `0` or up to 39 digits without leading zeros (service model, HashKey).
@@ -100,6 +120,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn many_keys_hash_as_one_by_one(keys in prop::collection::vec("\\PC{0,70}", 0..100)) {
+            let many = HashKey::of_partition_keys(keys.iter().map(String::as_bytes));
+            let each: Vec<_> =
+                keys.iter().map(|k| HashKey::of_partition_key(k.as_bytes())).collect();
+            prop_assert_eq!(many, each);
+        }
+    }
 
     /// Computed with an independent implementation of MD5.
     #[test]

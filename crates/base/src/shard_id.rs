@@ -30,8 +30,22 @@ impl ShardId {
         ShardId(number)
     }
 
+    /// Characters of the printed name.
+    pub const LEN: usize = 20;
+
     pub const fn number(self) -> u32 {
         self.0
+    }
+
+    /// The printed name, without allocation.
+    pub fn text(self) -> [u8; Self::LEN] {
+        let mut text = *b"shardId-000000000000";
+        let mut n = self.0;
+        for digit in text[8..].iter_mut().rev() {
+            *digit = b'0' + (n % 10) as u8;
+            n /= 10;
+        }
+        text
     }
 
     /// Reads a shard id as AWS does: whatever stands before the last hyphen is passed over, and
@@ -51,13 +65,7 @@ impl ShardId {
 
 impl fmt::Display for ShardId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = *b"shardId-000000000000";
-        let mut n = self.0;
-        for digit in text[8..].iter_mut().rev() {
-            *digit = b'0' + (n % 10) as u8;
-            n /= 10;
-        }
-        f.write_str(std::str::from_utf8(&text).expect("ASCII"))
+        f.write_str(std::str::from_utf8(&self.text()).expect("ASCII"))
     }
 }
 

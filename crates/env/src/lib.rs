@@ -8,6 +8,7 @@
 //! generator or `std::fs` (clippy's `disallowed_methods` watches over it).
 
 pub mod disk;
+mod lanes;
 mod real;
 pub mod sim;
 pub mod tasks;
@@ -88,6 +89,22 @@ impl Env {
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Task {
         self.tasks.spawn(name, Box::pin(future))
+    }
+
+    /// How many lanes there are for [`Env::spawn_in_lane`]; at least one.
+    pub fn lanes(&self) -> usize {
+        self.tasks.lanes()
+    }
+
+    /// As [`Env::spawn`], on the one thread of lane `lane`, which runs nothing but such tasks: for
+    /// those that mostly wait for sockets, and whose share of work the caller spreads.
+    pub fn spawn_in_lane(
+        &self,
+        lane: usize,
+        name: &'static str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> Task {
+        self.tasks.spawn_in_lane(lane, name, Box::pin(future))
     }
 
     /// Runs `future` on a thread of its own, where it may block in disk calls.

@@ -5,13 +5,16 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use millstream_base::Timestamp;
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::disk::{ALIGNMENT, AlignedBuf, Disk, File, OpenMode};
+use crate::lanes::Lanes;
 use crate::tasks::{Task, Tasks};
 use crate::{BoxFuture, Chance, Clock};
 
@@ -36,24 +39,47 @@ impl Chance for RealChance {
 const EXIT_FATAL: i32 = 74;
 
 pub(crate) struct RealTasks {
-    runtime: tokio::runtime::Handle,
+    runtime: Handle,
+    /// Started when the first task asks for them.
+    lanes: OnceLock<Lanes>,
 }
 
 impl RealTasks {
     pub(crate) fn current() -> Self {
-        RealTasks { runtime: tokio::runtime::Handle::current() }
+        RealTasks { runtime: Handle::current(), lanes: OnceLock::new() }
     }
+
+    fn started_lanes(&self) -> &Lanes {
+        self.lanes.get_or_init(|| Lanes::beside(&self.runtime))
+    }
+}
+
+fn spawn_on(runtime: &Handle, name: &'static str, future: BoxFuture<'static, ()>) -> Task {
+    let (ended, rx) = oneshot::channel::<()>();
+    let join = runtime.spawn(async move {
+        let _ended = ended; // dropped at the end, also by panic or abort
+        future.await;
+    });
+    let abort = join.abort_handle();
+    Task::new(name, rx, Some(Box::new(move || abort.abort())))
 }
 
 impl Tasks for RealTasks {
     fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) -> Task {
-        let (ended, rx) = oneshot::channel::<()>();
-        let join = self.runtime.spawn(async move {
-            let _ended = ended; // dropped at the end, also by panic or abort
-            future.await;
-        });
-        let abort = join.abort_handle();
-        Task::new(name, rx, Some(Box::new(move || abort.abort())))
+        spawn_on(&self.runtime, name, future)
+    }
+
+    fn lanes(&self) -> usize {
+        self.started_lanes().count().max(1)
+    }
+
+    fn spawn_in_lane(
+        &self,
+        lane: usize,
+        name: &'static str,
+        future: BoxFuture<'static, ()>,
+    ) -> Task {
+        spawn_on(self.started_lanes().runtime(lane).unwrap_or(&self.runtime), name, future)
     }
 
     fn spawn_thread(&self, name: &'static str, future: BoxFuture<'static, ()>) -> Task {

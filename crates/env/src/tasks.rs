@@ -5,6 +5,19 @@ use crate::BoxFuture;
 /// How work runs. Both implementations run on tokio; only the threads differ.
 pub trait Tasks: Send + Sync + 'static {
     fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) -> Task;
+    /// See [`crate::Env::lanes`].
+    fn lanes(&self) -> usize {
+        1
+    }
+    /// See [`crate::Env::spawn_in_lane`].
+    fn spawn_in_lane(
+        &self,
+        _lane: usize,
+        name: &'static str,
+        future: BoxFuture<'static, ()>,
+    ) -> Task {
+        self.spawn(name, future)
+    }
     fn spawn_thread(&self, name: &'static str, future: BoxFuture<'static, ()>) -> Task;
     fn blocking(&self, job: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;
     /// See [`crate::Env::hesitate`]; `None` where nothing happens.

@@ -7,8 +7,10 @@
 //!
 //! A TLS acceptor belongs between [`accept`] and [`Connection::serve`], which takes any byte stream.
 
+mod lanes;
 mod patience;
 mod stream;
+mod timer;
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,15 +19,17 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use millstream_env::Env;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::config::Limits;
 use crate::pipeline::Pipeline;
+use lanes::LaneLoads;
 use patience::Patience;
 use stream::ClientStream;
+use timer::MovingTimer;
 
 /// Bytes of request bodies a client may send ahead on one HTTP/2 stream.
 const HTTP2_STREAM_WINDOW: u32 = 2 << 20;
@@ -64,6 +68,7 @@ pub struct Connections {
     pipeline: Arc<Pipeline>,
     phase: watch::Receiver<Phase>,
     permits: Arc<Semaphore>,
+    lanes: Arc<LaneLoads>,
 }
 
 impl Listener {
@@ -106,7 +111,8 @@ impl Connections {
         phase: watch::Receiver<Phase>,
     ) -> Arc<Connections> {
         let permits = Arc::new(Semaphore::new(limits.connections_max));
-        Arc::new(Connections { env, limits, pipeline, phase, permits })
+        let lanes = Arc::new(LaneLoads::new(env.lanes()));
+        Arc::new(Connections { env, limits, pipeline, phase, permits, lanes })
     }
 
     /// Connections open now.
@@ -122,8 +128,12 @@ impl Connections {
 
     fn serve(self: Arc<Self>, stream: TcpStream, permit: OwnedSemaphorePermit) {
         let env = self.env.clone();
-        env.spawn("connection", async move {
-            let _permit = permit;
+        let lane = self.lanes.enter();
+        // Sockets belong to the event queue of their thread.
+        let Ok(stream) = stream.into_std() else { return };
+        env.spawn_in_lane(lane.number, "connection", async move {
+            let _held = (permit, lane);
+            let Ok(stream) = TcpStream::from_std(stream) else { return };
             let mut phase = self.phase.clone();
             let patience = Patience::new(self.env.clone(), &self.limits);
             let connection = Connection { shared: &self, patience: patience.clone() };
@@ -184,7 +194,7 @@ impl Connection<'_> {
             }
         });
         let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(MovingTimer)
             .header_read_timeout(limits.header_read_time.0)
             .max_headers(limits.header_count_max)
             .max_buf_size(limits.header_bytes_max.as_usize().max(HTTP1_BUFFER_MIN))
@@ -211,17 +221,18 @@ impl Connection<'_> {
                 Ok::<_, std::convert::Infallible>(answer.map(|body| patience.watch(body)))
             }
         });
-        let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(HTTP2_STREAM_WINDOW)
-            .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
-            .max_frame_size(HTTP2_FRAME_MAX)
-            .max_send_buf_size(HTTP2_SEND_BUFFER_MAX)
-            .max_concurrent_streams(limits.http2_streams_max)
-            .max_header_list_size(limits.header_bytes_max.as_usize().min(1 << 30) as u32)
-            .keep_alive_interval(HTTP2_PING_INTERVAL)
-            .keep_alive_timeout(HTTP2_PING_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
+        let connection =
+            hyper::server::conn::http2::Builder::new(AnyThread(self.shared.env.clone()))
+                .timer(TokioTimer::new())
+                .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+                .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+                .max_frame_size(HTTP2_FRAME_MAX)
+                .max_send_buf_size(HTTP2_SEND_BUFFER_MAX)
+                .max_concurrent_streams(limits.http2_streams_max)
+                .max_header_list_size(limits.header_bytes_max.as_usize().min(1 << 30) as u32)
+                .keep_alive_interval(HTTP2_PING_INTERVAL)
+                .keep_alive_timeout(HTTP2_PING_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         let mut phase = self.shared.phase.clone();
         tokio::select! {
@@ -230,6 +241,21 @@ impl Connection<'_> {
         }
         connection.as_mut().graceful_shutdown();
         Ok(connection.await?)
+    }
+}
+
+/// The requests of one HTTP/2 connection run on all threads; its framing stays in its lane.
+#[derive(Clone)]
+struct AnyThread(Env);
+
+impl<F> hyper::rt::Executor<F> for AnyThread
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, request: F) {
+        self.0.spawn("http2-request", async move {
+            request.await;
+        });
     }
 }
 

@@ -10,6 +10,8 @@
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
 //! | `encryption`, `monitoring`, `policies` | more settings |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
+//! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
+//! | `queues`, `queue` | the operations on queues, and what serves one |
 //! | `consumers`, `consumer_stats` | fan-out consumers |
 //! | `subscribe`, `subscriptions`, `feed`, `pace` | records pushed to them |
 //! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
@@ -47,6 +49,9 @@ mod options;
 mod pace;
 mod policies;
 mod put;
+mod queue;
+mod queue_model;
+mod queues;
 mod quotas;
 mod reader;
 mod reshard;
@@ -89,6 +94,7 @@ pub use monitoring::MonitoringChange;
 #[doc(hidden)]
 pub use options::PlantedBug;
 pub use options::{Options, StateDurations};
+pub use queue_model::*;
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
 pub use samples::{CallSamples, ShardCounts, ShardSamples, StreamSamples};

@@ -20,8 +20,8 @@ impl Streams {
     ///
     /// # Errors
     /// In this order: the stream exists, is ACTIVE; the settings go together; nothing that needs
-    /// the old mode is in the way; it was not switched twice within 24 hours
-    /// ([`Error::ModeSwitches`]); the quotas of the new mode.
+    /// the old mode is in the way; the quotas of the new mode; it was not switched twice within 24
+    /// hours ([`Error::ModeSwitches`]).
     pub async fn update_stream_mode(
         &self,
         stream: &StreamArn,
@@ -33,13 +33,18 @@ impl Streams {
             self.check_warm_throughput(stream.scope(), mode, mibps).await?;
         }
         if found.row.mode != mode {
-            self.check_switch(&found, mode)?;
+            check_leaving(&found.row)?;
+            self.check_account_room(&found, mode)?;
         }
         let grows = self
             .change_active(stream, |row, now| {
                 if row.mode == mode {
                     return Ok(false);
                 }
+                if mode == StreamMode::Provisioned && !row.queues.is_empty() {
+                    return Err(Error::QueuesKeepMode { stream: stream.clone() });
+                }
+                check_leaving(row)?;
                 let (times, max) = (&mut row.changes.mode, MODE_SWITCHES_PER_DAY);
                 if !Changes::admit(times, now, max) {
                     let stream = stream.clone();
@@ -126,18 +131,13 @@ impl Streams {
         }
     }
 
-    /// What stands in the way of `mode`: what belongs to the old one, and the new one's quotas.
-    fn check_switch(&self, found: &Snapshot, mode: StreamMode) -> Result<()> {
+    /// Whether the account has room for the stream in `mode`.
+    fn check_account_room(&self, found: &Snapshot, mode: StreamMode) -> Result<()> {
         let scope = found.stream.scope();
         let usage = self.usage(scope);
         match mode {
             StreamMode::OnDemand => self.check_on_demand(scope, &usage),
-            StreamMode::Provisioned => {
-                if found.row.distribution == RecordDistribution::Auto {
-                    return Err(Error::AutoNeedsOnDemand);
-                }
-                self.check_shards(scope, &usage, found.route.len() as u32)
-            }
+            StreamMode::Provisioned => self.check_shards(scope, &usage, found.route.len() as u32),
         }
     }
 
@@ -146,6 +146,14 @@ impl Streams {
             (found, StreamStatus::Active) => Ok(found),
             (_, status) => Err(Error::StreamNotActive { stream: stream.clone(), status }),
         }
+    }
+}
+
+/// What belongs to the stream's mode and keeps it there.
+fn check_leaving(row: &StreamRow) -> Result<()> {
+    match (row.mode, row.distribution) {
+        (StreamMode::OnDemand, RecordDistribution::Auto) => Err(Error::AutoNeedsOnDemand),
+        _ => Ok(()),
     }
 }
 

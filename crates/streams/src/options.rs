@@ -12,6 +12,9 @@ use crate::subscribe::SubscriptionOptions;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub state_durations: StateDurations,
+    /// This engine's name among all on the same stores, its own and the same after a restart: it
+    /// takes up at once what it served before.
+    pub node: String,
     pub subscriptions: SubscriptionOptions,
     /// Throughput and rates.
     pub quotas: QuotaSettings,
@@ -66,6 +69,9 @@ pub struct StateDurations {
     pub resharding: Duration,
     pub consumer_creating: Duration,
     pub consumer_deleting: Duration,
+    pub queue_creating: Duration,
+    pub queue_updating: Duration,
+    pub queue_deleting: Duration,
 }
 
 impl StateDurations {
@@ -77,6 +83,9 @@ impl StateDurations {
         resharding: Duration::from_secs(30),
         consumer_creating: Duration::from_secs(10),
         consumer_deleting: Duration::from_secs(10),
+        queue_creating: Duration::from_secs(10),
+        queue_updating: Duration::from_secs(5),
+        queue_deleting: Duration::from_secs(10),
     };
 }
 
@@ -84,6 +93,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             state_durations: StateDurations::default(),
+            node: "local".to_owned(),
             subscriptions: SubscriptionOptions::default(),
             quotas: QuotaSettings::default(),
             shards_per_account_max: limits::SHARDS_PER_ACCOUNT_DEFAULT,

@@ -222,9 +222,13 @@ impl Streams {
             RecordDistribution::Auto => self.inner.env.random_u64(),
         };
         let mut plan = Plan::new(found.route.len(), waiting.len());
-        for &at in waiting {
+        let keys = hash_keys(found, records, waiting)?;
+        for (i, &at) in waiting.iter().enumerate() {
             let record = &records[at as usize];
-            let open = route(found, record, scatter.wrapping_add(at.into()))?;
+            let open = match keys.get(i) {
+                Some(key) => found.route.find(*key),
+                None => found.route.find(spread(scatter.wrapping_add(at.into()))),
+            };
             plan.add(found, open, at, record, now);
         }
         let quotas = self.inner.throttle.quotas(&found.stream);
@@ -434,19 +438,29 @@ fn throttled(results: &[PutResult], not_stored: usize) -> u64 {
     }
 }
 
-/// The open shard (its place in the route) where a record goes. `scatter` decides where the
-/// service distributes records.
-fn route(found: &Snapshot, record: &NewRecord<'_>, scatter: u64) -> Result<usize> {
+/// The hash keys of the `waiting` records, in their order; none where the service distributes records.
+fn hash_keys(found: &Snapshot, records: &[NewRecord<'_>], waiting: &[u32]) -> Result<Vec<HashKey>> {
     if found.row.distribution == RecordDistribution::Auto {
-        let key = scatter.wrapping_mul(0x9e37_79b9_7f4a_7c15); // spreads neighbours over the ring
-        return Ok(found.route.find(HashKey(u128::from(key) << 64)));
+        return Ok(Vec::new());
     }
-    let key = match (explicit_key(found, record)?, &record.partition_key) {
-        (Some(key), _) => key,
-        (None, Some(key)) if found.route.len() > 1 => HashKey::of_partition_key(key),
-        (None, _) => HashKey::MIN,
+    let waiting = waiting.iter().map(|at| &records[*at as usize]);
+    let mut keys = match found.route.len() {
+        1 => vec![HashKey::MIN; waiting.len()], // wherever they hash to
+        _ => HashKey::of_partition_keys(
+            waiting.clone().map(|r| r.partition_key.as_deref().unwrap_or_default()),
+        ),
     };
-    Ok(found.route.find(key))
+    for (key, record) in keys.iter_mut().zip(waiting) {
+        if let Some(explicit) = explicit_key(found, record)? {
+            *key = explicit;
+        }
+    }
+    Ok(keys)
+}
+
+/// Spreads neighbours over the ring.
+fn spread(scatter: u64) -> HashKey {
+    HashKey(u128::from(scatter.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64)
 }
 
 /// The hash key that the caller gave, where it counts.

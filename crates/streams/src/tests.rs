@@ -1,12 +1,13 @@
 //! The engine's stories, each told against a log store in memory and a clock that is moved by hand.
 
 mod consumers;
-mod fan_out;
 mod encryption;
+mod fan_out;
 mod listing;
 mod memory_log;
 mod modes;
 mod policies;
+mod queues;
 mod quotas;
 mod reading;
 mod resharding;

@@ -9,6 +9,7 @@ use minicbor::data::Type;
 use crate::coding::{Asked, DEPTH_MAX, DecodeError, Decoder, Encoder, Frames, Got, mismatch};
 use crate::constraint::{MemberInfo, Missing};
 use crate::json::find;
+use crate::text::Text;
 use crate::time::Time;
 use crate::value::Value;
 
@@ -239,7 +240,7 @@ impl<'a> CborDecoder<'a> {
         let text;
         let got = match self.peek()? {
             Type::String | Type::StringIndef => {
-                text = self.text()?;
+                text = self.joined()?;
                 Got::String(&text)
             }
             Type::Bytes | Type::BytesIndef => Got::Blob,
@@ -253,7 +254,7 @@ impl<'a> CborDecoder<'a> {
         Err(mismatch(asked, got))
     }
 
-    fn text(&mut self) -> Result<String> {
+    fn joined(&mut self) -> Result<String> {
         match self.peek()? {
             Type::StringIndef => {
                 let mut text = String::new();
@@ -306,7 +307,7 @@ impl<'a> CborDecoder<'a> {
                 let entries = self.tokens.map()?;
                 self.skip_parts(entries, 2, depth)
             }
-            Type::String | Type::StringIndef => self.text().map(drop),
+            Type::String | Type::StringIndef => self.joined().map(drop),
             Type::Break | Type::Unknown(_) => Err(DecodeError::Malformed),
             _ => Ok(self.tokens.skip()?),
         }
@@ -350,8 +351,20 @@ impl Decoder for CborDecoder<'_> {
 
     fn string(&mut self) -> Result<String> {
         match self.peek()? {
-            Type::String | Type::StringIndef => self.text(),
+            Type::String | Type::StringIndef => self.joined(),
             _ => self.wrong(Asked::String),
+        }
+    }
+
+    fn shared_text(&mut self) -> Result<Text> {
+        match self.peek()? {
+            Type::String => {
+                let length = self.tokens.str()?.len();
+                let end = self.tokens.position();
+                let slice = self.body.slice(end - length..end);
+                Text::try_from(slice).map_err(|_| DecodeError::Malformed)
+            }
+            _ => self.string().map(Text::from),
         }
     }
 
@@ -404,7 +417,7 @@ impl Decoder for CborDecoder<'_> {
         while self.next_part()? {
             let found = match self.peek()? {
                 Type::String => find(members, self.tokens.str()?.as_bytes(), hint),
-                Type::StringIndef => find(members, self.text()?.as_bytes(), hint),
+                Type::StringIndef => find(members, self.joined()?.as_bytes(), hint),
                 _ => return Err(DecodeError::Malformed),
             };
             hint += 1;
@@ -452,7 +465,7 @@ impl Decoder for CborDecoder<'_> {
     fn key(&mut self) -> Result<Option<String>> {
         while self.next_part()? {
             let key = match self.peek()? {
-                Type::String | Type::StringIndef => self.text()?,
+                Type::String | Type::StringIndef => self.joined()?,
                 _ => return Err(DecodeError::Malformed),
             };
             if !self.null()? {

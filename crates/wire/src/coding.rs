@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use crate::constraint::{MemberInfo, Missing, push_item, push_key, push_member};
+use crate::text::Text;
 use crate::time::Time;
 
 /// Most containers within each other, in either direction of any codec.
@@ -60,6 +61,10 @@ pub trait Decoder {
     fn double(&mut self) -> Result<f64, DecodeError>;
     fn string(&mut self) -> Result<String, DecodeError>;
     fn blob(&mut self) -> Result<Bytes, DecodeError>;
+    /// A string that may share its memory with others.
+    fn shared_text(&mut self) -> Result<Text, DecodeError> {
+        self.string().map(Text::from)
+    }
     fn time(&mut self) -> Result<Time, DecodeError>;
     /// A string that should be one of `values` but need not be.
     fn enumeration(&mut self, _values: &'static [&'static str]) -> Result<String, DecodeError> {

@@ -26,6 +26,7 @@ pub mod rest;
 pub mod sample;
 mod shape;
 pub mod sigv4;
+pub mod text;
 pub mod time;
 pub mod uri;
 pub mod value;
@@ -37,6 +38,7 @@ pub use codec::{Codec, DecodeError, Decoder, Encoder};
 pub use error::ServiceError;
 pub use events::{Event, Events};
 pub use operation::{Operation, Protocol, Reply, Rpc, Service};
+pub use text::Text;
 pub use time::Time;
 pub use value::{Structure, Value};
 
@@ -46,7 +48,7 @@ pub mod prelude {
 
     pub use bytes::Bytes;
 
-    pub use crate::{Time, enumeration, errors, events, operations, shape};
+    pub use crate::{Text, Time, enumeration, errors, events, operations, shape};
 }
 
 /// What the macros name; not for people.

@@ -170,6 +170,10 @@ fn structure(out: &mut String, model: &Model, name: &str, shape: &Value) -> Resu
         {
             kind = format!("Box<{kind}>");
         }
+        if info["shared"] == true {
+            anyhow::ensure!(kind == "String", "{name}.{member} is a {kind}, which shares nothing");
+            kind = "Text".to_owned();
+        }
         if !required.contains(member) {
             kind = format!("Option<{kind}>");
         }

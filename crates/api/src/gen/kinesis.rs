@@ -852,14 +852,14 @@ shape! {
     pub struct PutRecordsRequestEntry {
         data: Bytes = "Data" [length(0, 10485760)],
         explicit_hash_key: Option<String> = "ExplicitHashKey" [pattern(r"^(0|([1-9]\d{0,38}))$")],
-        partition_key: Option<String> = "PartitionKey" [length(1, 256)],
+        partition_key: Option<Text> = "PartitionKey" [length(1, 256)],
     }
 }
 
 shape! {
     pub struct PutRecordsResultEntry {
-        sequence_number: Option<String> = "SequenceNumber" [pattern(r"^(0|([1-9]\d{0,128}))$")],
-        shard_id: Option<String> = "ShardId" [pattern("[a-zA-Z0-9_.-]+"), length(1, 128)],
+        sequence_number: Option<Text> = "SequenceNumber" [pattern(r"^(0|([1-9]\d{0,128}))$")],
+        shard_id: Option<Text> = "ShardId" [pattern("[a-zA-Z0-9_.-]+"), length(1, 128)],
         error_code: Option<String> = "ErrorCode",
         error_message: Option<String> = "ErrorMessage",
     }
@@ -990,10 +990,10 @@ shape! {
 
 shape! {
     pub struct Record {
-        sequence_number: String = "SequenceNumber" [pattern(r"^(0|([1-9]\d{0,128}))$")],
+        sequence_number: Text = "SequenceNumber" [pattern(r"^(0|([1-9]\d{0,128}))$")],
         approximate_arrival_timestamp: Option<Time> = "ApproximateArrivalTimestamp",
         data: Bytes = "Data" [length(0, 10485760)],
-        partition_key: Option<String> = "PartitionKey" [length(1, 256)],
+        partition_key: Option<Text> = "PartitionKey" [length(1, 256)],
         encryption_type: Option<EncryptionType> = "EncryptionType",
     }
 }

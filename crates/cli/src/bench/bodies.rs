@@ -57,7 +57,7 @@ pub fn requests(
 fn batch(env: &Env, client: &Client, stream: String, n: u32, bytes: u32) -> http::Request<Bytes> {
     let entry = |_| PutRecordsRequestEntry {
         data: data(env, bytes),
-        partition_key: Some(key(env)),
+        partition_key: Some(key(env).into()),
         ..PutRecordsRequestEntry::default()
     };
     client.encode::<ops::PutRecords>(&PutRecordsInput {

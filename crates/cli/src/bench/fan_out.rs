@@ -28,7 +28,7 @@ use super::record::Tally;
 /// Most bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Bytes of one read from a socket.
-const READ_BYTES: usize = 1 << 20;
+const READ_BYTES: usize = 256 << 10;
 /// Stands once in every record, whatever the codec.
 const IN_EACH_RECORD: &[u8] = b"ApproximateArrivalTimestamp";
 /// How long after the last put its record may still come.

@@ -105,7 +105,7 @@ impl Delivery<'_> {
 fn entry(record: NewRecord) -> PutRecordsRequestEntry {
     PutRecordsRequestEntry {
         data: record.data,
-        partition_key: Some(record.key),
+        partition_key: Some(record.key.into()),
         ..PutRecordsRequestEntry::default()
     }
 }

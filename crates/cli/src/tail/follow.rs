@@ -283,7 +283,7 @@ impl Reader {
         };
         let read = output.records.len();
         if let Some(last) = output.records.last() {
-            self.place = Place::After(last.sequence_number.clone());
+            self.place = Place::After(last.sequence_number.to_string());
             let page = Page { shard_id: self.shard_id.clone(), records: output.records };
             if self.events.send(Event::Page(page)).await.is_err() {
                 std::future::pending::<()>().await; // the follower is gone, and this task next

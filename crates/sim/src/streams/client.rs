@@ -80,9 +80,7 @@ impl lives::Client<Node> for StreamClient {
 /// Sends one request to the node's handler.
 pub(super) async fn ask<T, F>(
     life: &Life<'_>,
-    request: impl FnOnce(Arc<super::Parts>, millstream_server::services::Call) -> F
-    + Send
-    + 'static,
+    request: impl FnOnce(Arc<super::Parts>, millstream_server::services::Call) -> F + Send + 'static,
 ) -> Reply<Result<T, ServiceError>>
 where
     T: Send + 'static,
@@ -325,7 +323,7 @@ impl StreamClient {
             records.push(api::PutRecordsRequestEntry {
                 data: one.data,
                 explicit_hash_key: one.explicit_hash_key,
-                partition_key: one.partition_key,
+                partition_key: one.partition_key.map(Into::into),
             });
         }
         let input = api::PutRecordsInput {

@@ -14,6 +14,16 @@ fn by_name(stream: &StreamArn, consumer: &str) -> ConsumerRef {
     ConsumerRef { stream: stream.clone(), name: name(consumer), created_secs: None }
 }
 
+/// Options with which consumers take their time.
+pub(super) fn consumer_times(creating: Duration, deleting: Duration) -> Options {
+    let state_durations = StateDurations {
+        consumer_creating: creating,
+        consumer_deleting: deleting,
+        ..StateDurations::default()
+    };
+    Options { state_durations, ..Options::default() }
+}
+
 impl World {
     pub(super) async fn register(&self, stream: &StreamArn, consumer: &str) -> Result<ConsumerArn> {
         let (name, tags) = (name(consumer), Tags::new());
@@ -24,7 +34,7 @@ impl World {
         self.streams.deregister_stream_consumer(&by_name(stream, consumer)).await.unwrap();
     }
 
-    async fn status(&self, stream: &StreamArn, consumer: &str) -> Result<ConsumerStatus> {
+    async fn consumer_status(&self, stream: &StreamArn, consumer: &str) -> Result<ConsumerStatus> {
         let found = self.streams.describe_stream_consumer(&by_name(stream, consumer)).await?;
         Ok(found.status)
     }
@@ -97,21 +107,23 @@ async fn registered_again_within_a_second_it_has_another_arn() {
 #[tokio::test]
 async fn states_last_as_long_as_was_set() {
     let second = Duration::from_secs(1);
-    let consumer_durations = ConsumerDurations { creating: 2 * second, deleting: 3 * second };
-    let world = World::with(Options { consumer_durations, ..Options::default() }).await;
+    let world = World::with(consumer_times(2 * second, 3 * second)).await;
     let stream = world.stream("s", 1).await;
     world.register(&stream, "c").await.unwrap();
-    assert_eq!(world.status(&stream, "c").await, Ok(ConsumerStatus::Creating));
+    assert_eq!(world.consumer_status(&stream, "c").await, Ok(ConsumerStatus::Creating));
     world.pass(2 * second);
-    assert_eq!(world.status(&stream, "c").await, Ok(ConsumerStatus::Active));
+    assert_eq!(world.consumer_status(&stream, "c").await, Ok(ConsumerStatus::Active));
     world.deregister(&stream, "c").await;
     world.pass(2 * second);
     world.deregister(&stream, "c").await; // changes nothing
-    assert_eq!(world.status(&stream, "c").await, Ok(ConsumerStatus::Deleting));
+    assert_eq!(world.consumer_status(&stream, "c").await, Ok(ConsumerStatus::Deleting));
     assert!(matches!(world.register(&stream, "c").await, Err(Error::ConsumerExists { .. })));
     assert_eq!(world.consumer_count(&stream).await, 1);
     world.pass(second);
-    assert!(matches!(world.status(&stream, "c").await, Err(Error::ConsumerNotFound { .. })));
+    assert!(matches!(
+        world.consumer_status(&stream, "c").await,
+        Err(Error::ConsumerNotFound { .. })
+    ));
     assert_eq!(world.consumer_count(&stream).await, 0);
     world.register(&stream, "c").await.unwrap();
 }
@@ -119,8 +131,7 @@ async fn states_last_as_long_as_was_set() {
 #[tokio::test]
 async fn twenty_consumers_five_of_them_creating() {
     let creating = Duration::from_secs(10);
-    let consumer_durations = ConsumerDurations { creating, ..Default::default() };
-    let world = World::with(Options { consumer_durations, ..Options::default() }).await;
+    let world = World::with(consumer_times(creating, Duration::ZERO)).await;
     let stream = world.stream("s", 1).await;
     for n in 0..20 {
         world.register(&stream, &format!("c{n}")).await.unwrap();

@@ -235,8 +235,7 @@ async fn an_older_subscription_gives_way_and_a_young_one_does_not() {
 #[tokio::test(start_paused = true)]
 async fn consumers_that_are_not_active_do_not_subscribe() {
     let second = Duration::from_secs(1);
-    let consumer_durations = ConsumerDurations { creating: second, deleting: second };
-    let world = World::with(Options { consumer_durations, ..Options::default() }).await;
+    let world = World::with(super::consumers::consumer_times(second, second)).await;
     let (_, consumer) = world.followed().await;
     let refused = world.subscribe(&consumer, StartingPosition::LATEST).await;
     assert!(matches!(refused.err(), Some(Error::ConsumerNotActive { .. })));
@@ -364,4 +363,33 @@ async fn figures_of_consumers_are_counted() {
     assert_eq!(figures(c.event_bytes), (1, 10));
     assert_eq!(figures(c.event_millis_behind), (1, 0));
     assert_eq!(figures(world.streams.take_consumer_samples()[0].event_success), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_quotas_are_enforced_a_consumer_gets_two_mib_a_second_of_its_own() {
+    let default = Quotas { mode: QuotaMode::Enforced, ..Quotas::default() };
+    let quotas = QuotaSettings { default, ..QuotaSettings::default() };
+    let world = World::with(Options { quotas, ..Options::default() }).await;
+    let stream = world.stream("s", 1).await;
+    for _ in 0..10 {
+        world.fill(&stream, 4, 250 << 10).await;
+        world.pass(Duration::from_secs(1)); // within the shard's own mebibyte
+    }
+    let mut all = Vec::new();
+    for name in ["a", "b"] {
+        let consumer = world.register(&stream, name).await.unwrap();
+        let from = StartingPosition::TRIM_HORIZON;
+        all.push(world.subscribe(&consumer, from).await.unwrap());
+    }
+    for subscription in &mut all {
+        let started = Instant::now();
+        let mut bytes = 0;
+        while bytes < 40 * (250 << 10) {
+            bytes += event(subscription).await.bytes();
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        // Ten million bytes; the first second's worth comes at once.
+        assert!((3.5..4.5).contains(&seconds), "{seconds} s");
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
 }

@@ -9,6 +9,7 @@ use memchr::memchr2;
 use crate::buffers::{Buffers, Loan};
 use crate::coding::{Asked, DEPTH_MAX, DecodeError, Decoder, Frames, Got, mismatch};
 use crate::constraint::{MemberInfo, Missing};
+use crate::text::Text;
 use crate::time::Time;
 
 /// A [`Decoder`] over JSON text.
@@ -17,11 +18,11 @@ pub struct JsonDecoder<'a> {
     text: &'a [u8],
     at: usize,
     frames: Frames,
-    /// Room for all blobs that the rest of the text can hold; handed out slice by slice.
+    /// Room for what the rest of the text can hold in blobs and texts; handed out slice by slice.
     arena: Loan<'static>,
 }
 
-/// Kept for the next bodies: what the blobs of some dozens of requests take.
+/// Kept for the next bodies: what the blobs and texts of some dozens of requests take.
 static ARENAS: Buffers = Buffers::new(16 << 20);
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -254,16 +255,20 @@ impl<'a> JsonDecoder<'a> {
         }
     }
 
+    /// Makes room for `size` bytes in the arena, and for all that can follow them.
+    fn make_room(&mut self, size: usize) {
+        if self.arena.capacity() < size {
+            self.arena = ARENAS.take(size + self.text.len() - self.at);
+        }
+    }
+
     /// Decodes base64 `text` into the next free part of the arena.
     fn base64(&mut self, text: &[u8]) -> Result<Bytes> {
         if text.is_empty() {
             return Ok(Bytes::new());
         }
         let size = STANDARD.decoded_length(text).map_err(|_| not_base64(text))?;
-        if self.arena.capacity() < size {
-            let rest = (self.text.len() - self.at) / 4 * 3;
-            self.arena = ARENAS.take(size + rest);
-        }
+        self.make_room(size);
         self.arena.resize(size, 0);
         let done = STANDARD.decode(text, self.arena.as_mut().as_out()).map(|bytes| bytes.len());
         let done = done.map_err(|_| not_base64(text))?;
@@ -330,6 +335,17 @@ impl Decoder for JsonDecoder<'_> {
             return self.wrong(Asked::String);
         }
         self.text_string().map(Cow::into_owned)
+    }
+
+    fn shared_text(&mut self) -> Result<Text> {
+        if self.peek() != b'"' {
+            return self.wrong(Asked::String);
+        }
+        let text = self.text_string()?;
+        self.make_room(text.len());
+        self.arena.extend_from_slice(text.as_bytes());
+        let bytes = self.arena.split().freeze();
+        Ok(Text::try_from(bytes).expect("copied from a string"))
     }
 
     fn blob(&mut self) -> Result<Bytes> {

@@ -25,10 +25,19 @@ impl JsonEncoder {
     }
 
     fn quoted(&mut self, text: &str) {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         self.text.push(b'"');
-        let mut rest = text.as_bytes();
-        while let Some(at) = rest.iter().position(|b| *b < 0x20 || matches!(b, b'"' | b'\\')) {
+        // Looks at every byte, many at once; a search would stop at each.
+        let special = text.bytes().fold(false, |found, b| found | is_special(b));
+        match special {
+            false => self.text.extend_from_slice(text.as_bytes()),
+            true => self.escaped(text.as_bytes()),
+        }
+        self.text.push(b'"');
+    }
+
+    fn escaped(&mut self, mut rest: &[u8]) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        while let Some(at) = rest.iter().position(|b| is_special(*b)) {
             self.text.extend_from_slice(&rest[..at]);
             match rest[at] {
                 b'"' => self.text.extend_from_slice(b"\\\""),
@@ -45,8 +54,12 @@ impl JsonEncoder {
             rest = &rest[at + 1..];
         }
         self.text.extend_from_slice(rest);
-        self.text.push(b'"');
     }
+}
+
+/// What stands escaped between quotes.
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
 impl Encoder for JsonEncoder {

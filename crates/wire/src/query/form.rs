@@ -106,12 +106,12 @@ impl<'a> FormDecoder<'a> {
         self.frames.missing
     }
 
-    fn text(&self, asked: Asked) -> Result<&'a str, DecodeError> {
+    fn scalar(&self, asked: Asked) -> Result<&'a str, DecodeError> {
         self.form.get(&self.path).ok_or_else(|| mismatch(asked, Got::Structure))
     }
 
     fn parsed<T: std::str::FromStr>(&self, asked: Asked) -> Result<T, DecodeError> {
-        let text = self.text(asked)?;
+        let text = self.scalar(asked)?;
         text.trim().parse().map_err(|_| mismatch(asked, Got::String(text)))
     }
 
@@ -141,7 +141,7 @@ impl<'a> FormDecoder<'a> {
 
 impl Decoder for FormDecoder<'_> {
     fn boolean(&mut self) -> Result<bool, DecodeError> {
-        let text = self.text(Asked::Boolean)?;
+        let text = self.scalar(Asked::Boolean)?;
         match text.to_ascii_lowercase().as_str() {
             "true" | "1" => Ok(true),
             "false" | "0" => Ok(false),
@@ -163,17 +163,17 @@ impl Decoder for FormDecoder<'_> {
     }
 
     fn string(&mut self) -> Result<String, DecodeError> {
-        self.text(Asked::String).map(str::to_owned)
+        self.scalar(Asked::String).map(str::to_owned)
     }
 
     fn blob(&mut self) -> Result<Bytes, DecodeError> {
-        let text = self.text(Asked::Blob)?;
+        let text = self.scalar(Asked::Blob)?;
         let blob = base64_simd::STANDARD.decode_to_vec(text);
         blob.map(Bytes::from).map_err(|_| mismatch(Asked::Blob, Got::String(text)))
     }
 
     fn time(&mut self) -> Result<Time, DecodeError> {
-        let text = self.text(Asked::Time)?;
+        let text = self.scalar(Asked::Time)?;
         time::parse_time(text).ok_or_else(|| mismatch(Asked::Time, Got::String(text)))
     }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::coding::{DecodeError, Decoder, Encoder};
 use crate::constraint::{Check, MemberInfo};
+use crate::text::Text;
 use crate::time::Time;
 
 pub use validator::{
@@ -115,6 +116,24 @@ impl Value for String {
 
     fn decode(d: &mut dyn Decoder) -> Result<Self, DecodeError> {
         d.string()
+    }
+
+    fn validate(&self, v: &mut Validator<'_>, checks: &'static [Check]) {
+        v.check_text(self, self, checks);
+    }
+
+    fn show(&self, out: &mut Shown) {
+        out.push(self);
+    }
+}
+
+impl Value for Text {
+    fn encode(&self, e: &mut dyn Encoder) {
+        e.string(self);
+    }
+
+    fn decode(d: &mut dyn Decoder) -> Result<Self, DecodeError> {
+        d.shared_text()
     }
 
     fn validate(&self, v: &mut Validator<'_>, checks: &'static [Check]) {

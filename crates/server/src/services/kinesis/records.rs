@@ -1,10 +1,10 @@
 //! Records go in and come out: the hot path. Data and keys move; nothing is copied.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use millstream_api::kinesis as api;
-use millstream_base::StreamArn;
+use millstream_base::{SequenceNumber, ShardId, StreamArn};
 use millstream_streams as engine;
-use millstream_wire::ServiceError;
+use millstream_wire::{ServiceError, Text};
 
 use super::errors::{During, of_engine};
 use super::{Call, DataStreams, errors, shapes, target};
@@ -48,7 +48,7 @@ impl DataStreams {
             .records
             .iter_mut()
             .map(|entry| engine::NewRecord {
-                partition_key: entry.partition_key.take().map(Bytes::from),
+                partition_key: entry.partition_key.take().map(Text::into_bytes),
                 explicit_hash_key: entry.explicit_hash_key.as_deref(),
                 data: std::mem::take(&mut entry.data),
             })
@@ -61,10 +61,9 @@ impl DataStreams {
         }
         let outcome = self.engine.put_records(&stream, records).await;
         let outcome = outcome.map_err(|e| of_engine(e, during))?;
-        let entries = outcome.results.into_iter().map(|result| entry(&stream, result)).collect();
         Ok(api::PutRecordsOutput {
             failed_record_count: Some(shapes::int(outcome.failed_count)),
-            records: entries,
+            records: entries(&stream, outcome.results),
             encryption_type: shapes::encryption_if_any(&outcome.encryption),
         })
     }
@@ -118,7 +117,7 @@ impl DataStreams {
         let page = self.engine.get_records(request).await.map_err(refused)?;
         tracing::Span::current().record("stream", tracing::field::display(&page.stream));
         Ok(api::GetRecordsOutput {
-            records: page.records.into_iter().map(record).collect(),
+            records: records(page.records.into_iter()),
             next_shard_iterator: page.next_iterator,
             millis_behind_latest: Some(
                 i64::try_from(page.millis_behind_latest).unwrap_or(i64::MAX),
@@ -128,7 +127,20 @@ impl DataStreams {
     }
 }
 
-fn entry(stream: &StreamArn, result: engine::PutResult) -> api::PutRecordsResultEntry {
+fn entries(stream: &StreamArn, results: Vec<engine::PutResult>) -> Vec<api::PutRecordsResultEntry> {
+    // One piece of memory for all numbers and shard ids of the answer.
+    let mut texts = BytesMut::with_capacity(results.len() * STORED_TEXT_LEN);
+    results.into_iter().map(|result| entry(stream, result, &mut texts)).collect()
+}
+
+/// Bytes of a sequence number and a shard id.
+const STORED_TEXT_LEN: usize = SequenceNumber::DIGITS + ShardId::LEN;
+
+fn entry(
+    stream: &StreamArn,
+    result: engine::PutResult,
+    texts: &mut BytesMut,
+) -> api::PutRecordsResultEntry {
     let failed = |code: &str, message: String| api::PutRecordsResultEntry {
         error_code: Some(code.to_owned()),
         error_message: Some(message),
@@ -136,8 +148,8 @@ fn entry(stream: &StreamArn, result: engine::PutResult) -> api::PutRecordsResult
     };
     match result {
         engine::PutResult::Stored(stored) => api::PutRecordsResultEntry {
-            sequence_number: Some(stored.sequence_number.to_string()),
-            shard_id: Some(stored.shard.to_string()),
+            sequence_number: Some(text(texts, &stored.sequence_number.digits())),
+            shard_id: Some(text(texts, &stored.shard.text())),
             ..Default::default()
         },
         engine::PutResult::Throttled { shard } => {
@@ -150,12 +162,23 @@ fn entry(stream: &StreamArn, result: engine::PutResult) -> api::PutRecordsResult
     }
 }
 
-pub(super) fn record(record: engine::Record) -> api::Record {
+fn text(texts: &mut BytesMut, ascii: &[u8]) -> Text {
+    texts.extend_from_slice(ascii);
+    Text::try_from(texts.split().freeze()).expect("ASCII")
+}
+
+/// Records in the order given; one piece of memory holds all their numbers.
+pub(super) fn records(from: impl ExactSizeIterator<Item = engine::Record>) -> Vec<api::Record> {
+    let mut texts = BytesMut::with_capacity(from.len() * SequenceNumber::DIGITS);
+    from.map(|one| record(one, &mut texts)).collect()
+}
+
+fn record(record: engine::Record, texts: &mut BytesMut) -> api::Record {
     api::Record {
-        sequence_number: record.sequence_number.to_string(),
+        sequence_number: text(texts, &record.sequence_number.digits()),
         approximate_arrival_timestamp: Some(shapes::time(record.arrived)),
         data: record.data,
-        partition_key: record.partition_key.map(|key| String::from_utf8_lossy(&key).into_owned()),
+        partition_key: record.partition_key.map(shapes::text),
         encryption_type: record.encrypted.then_some(api::EncryptionType::Kms),
     }
 }

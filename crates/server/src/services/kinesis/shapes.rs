@@ -1,9 +1,10 @@
 //! The engine's values as AWS's shapes.
 
+use bytes::Bytes;
 use millstream_api::kinesis as api;
 use millstream_base::Timestamp;
 use millstream_streams as engine;
-use millstream_wire::Time;
+use millstream_wire::{Text, Time};
 
 pub(super) fn time(at: Timestamp) -> Time {
     Time::from_millis(i64::try_from(at.as_millis()).unwrap_or(i64::MAX))
@@ -149,4 +150,9 @@ pub(super) fn shard(shard: engine::ShardDescription) -> api::Shard {
             ending_sequence_number: shard.ending_sequence_number.map(|n| n.to_string()),
         },
     }
+}
+
+/// UTF-8 as it was when it came in; should it ever not be, what can be read of it.
+pub(super) fn text(bytes: Bytes) -> Text {
+    Text::try_from(bytes.clone()).unwrap_or_else(|_| Text::from(&*String::from_utf8_lossy(&bytes)))
 }

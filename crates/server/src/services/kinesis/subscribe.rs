@@ -45,10 +45,15 @@ fn frames(
     subscription: Subscription,
     codec: Codec,
 ) -> impl Stream<Item = Result<Bytes, ServiceError>> {
-    stream::unfold(subscription, move |mut subscription| async move {
+    stream::unfold((subscription, false), move |(mut subscription, behind)| async move {
+        // One that catches up has always something to write. Requests come in between.
+        if behind {
+            tokio::task::yield_now().await;
+        }
         let told = subscription.next().await?;
+        let behind = told.as_ref().is_ok_and(|event| event.millis_behind_latest > 0);
         let frame = told.map(|event| frame(&event, codec)).map_err(errors::in_event_stream);
-        Some((frame, subscription))
+        Some((frame, (subscription, behind)))
     })
 }
 
@@ -61,7 +66,7 @@ fn frame(event: &Arc<SubscriptionEvent>, codec: Codec) -> Bytes {
 
 fn shape(event: &SubscriptionEvent) -> api::SubscribeToShardEvent {
     api::SubscribeToShardEvent {
-        records: event.records.iter().cloned().map(records::record).collect(),
+        records: records::records(event.records.iter().cloned()),
         continuation_sequence_number: event.continuation.map(|n| n.to_string()),
         millis_behind_latest: i64::try_from(event.millis_behind_latest).unwrap_or(i64::MAX),
         child_shards: records::child_shards(event.child_shards.clone()),
