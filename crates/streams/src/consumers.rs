@@ -59,7 +59,12 @@ impl Streams {
                 let (stream, consumer) = (stream.clone(), name.clone());
                 return Err(Error::ConsumerExists { stream, consumer });
             }
-            check_quotas(stream, consumers, limit, now)?;
+            // Queues count as consumers.
+            let limit_left = limit.saturating_sub(row.queues.len() as u32);
+            if consumers.count(now) >= limit_left {
+                return Err(Error::ConsumerLimit { stream: stream.clone(), limit });
+            }
+            check_quotas(stream, consumers, now)?;
             let added = tags.iter().map(|(k, v)| (k.as_str(), v.as_str()));
             tags::check_added(&Tags::new(), added)
                 .map_err(|error| Error::Tags { stream: stream.clone(), error })?;
@@ -221,7 +226,8 @@ impl Streams {
         .await
     }
 
-    async fn consumer_limit(&self, scope: &Scope) -> Result<u32> {
+    /// How many consumers and queues a stream of that account can have.
+    pub(crate) async fn consumer_limit(&self, scope: &Scope) -> Result<u32> {
         let settings = self.describe_account_settings(scope).await?;
         Ok(match settings.commitment {
             Commitment::Disabled => CONSUMERS_PER_STREAM_MAX,
@@ -230,17 +236,9 @@ impl Streams {
     }
 }
 
-fn check_quotas(
-    stream: &StreamArn,
-    now_there: &Consumers,
-    limit: u32,
-    now: Timestamp,
-) -> Result<()> {
+fn check_quotas(stream: &StreamArn, now_there: &Consumers, now: Timestamp) -> Result<()> {
     let status =
         |s| now_there.after(None, now).filter(|(_, c)| c.status_at(now) == Some(s)).count();
-    if now_there.count(now) >= limit {
-        return Err(Error::ConsumerLimit { stream: stream.clone(), limit });
-    }
     if status(ConsumerStatus::Creating) >= CONSUMERS_CREATING_MAX as usize {
         let limit = CONSUMERS_CREATING_MAX;
         return Err(Error::ConsumersCreating { stream: stream.clone(), limit });

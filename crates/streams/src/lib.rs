@@ -11,6 +11,9 @@
 //! | `encryption`, `monitoring`, `policies` | more settings |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
 //! | `consumers`, `consumer_row`, `consumer_stats` | fan-out consumers |
+//! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
+//! | `queues`, `queue` | the operations on queues, and what serves one |
+//! | `consumers`, `consumer_stats` | fan-out consumers |
 //! | `subscribe`, `subscriptions`, `feed`, `pace` | records pushed to them |
 //! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
 //! | `quotas`, `control_call`, `bucket`, `throttle`, `admit` | throughput and rates |
@@ -48,6 +51,9 @@ mod options;
 mod pace;
 mod policies;
 mod put;
+mod queue;
+mod queue_model;
+mod queues;
 mod quotas;
 mod reader;
 mod reshard;
@@ -91,6 +97,8 @@ pub use monitoring::MonitoringChange;
 #[doc(hidden)]
 pub use options::PlantedBug;
 pub use options::{Options, StateDurations, SubscriptionOptions};
+pub use options::{Options, StateDurations};
+pub use queue_model::*;
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
 pub use samples::{CallSamples, ShardCounts, ShardSamples, StreamSamples};

@@ -11,6 +11,9 @@ use crate::scaling_options::ScalingOptions;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub state_durations: StateDurations,
+    /// This engine's name among all on the same stores, its own and the same after a restart: it
+    /// takes up at once what it served before.
+    pub node: String,
     pub subscriptions: SubscriptionOptions,
     /// Throughput and rates.
     pub quotas: QuotaSettings,
@@ -65,6 +68,9 @@ pub struct StateDurations {
     pub resharding: Duration,
     pub consumer_creating: Duration,
     pub consumer_deleting: Duration,
+    pub queue_creating: Duration,
+    pub queue_updating: Duration,
+    pub queue_deleting: Duration,
 }
 
 impl StateDurations {
@@ -76,6 +82,9 @@ impl StateDurations {
         resharding: Duration::from_secs(30),
         consumer_creating: Duration::from_secs(10),
         consumer_deleting: Duration::from_secs(10),
+        queue_creating: Duration::from_secs(10),
+        queue_updating: Duration::from_secs(5),
+        queue_deleting: Duration::from_secs(10),
     };
 }
 
@@ -83,6 +92,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             state_durations: StateDurations::default(),
+            node: "local".to_owned(),
             subscriptions: SubscriptionOptions::default(),
             quotas: QuotaSettings::default(),
             shards_per_account_max: limits::SHARDS_PER_ACCOUNT_DEFAULT,
