@@ -262,24 +262,27 @@ async fn a_receive_ends_as_soon_as_there_is_something() {
     let (stream, queue) = stream_and_queue(&world).await;
     let patient = ReceiveQueueRecords { wait: seconds(20), ..NOW };
     let started = tokio::time::Instant::now();
-    let (streams, q) = (world.streams.clone(), queue.clone());
-    let waits = tokio::spawn(async move { streams.receive_queue_records(&q, patient).await });
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    world.put(&stream, 3, &["news"]).await;
-    let got = waits.await.unwrap().unwrap();
+    let pause = || tokio::time::sleep(Duration::from_millis(50));
+    let put = async {
+        pause().await;
+        world.put(&stream, 3, &["news"]).await;
+    };
+    let (got, ()) = tokio::join!(world.receive(&queue, patient), put);
     assert_eq!(text(&got[0]), "news");
 
-    let (streams, q) = (world.streams.clone(), queue.clone());
-    let waits = tokio::spawn(async move { streams.receive_queue_records(&q, patient).await });
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    world.hide(&queue, Lane::Normal, &got[0].receipt_handle, 0).await.unwrap();
-    assert_eq!(waits.await.unwrap().unwrap().len(), 1, "visible again");
+    let show = async {
+        pause().await;
+        world.hide(&queue, Lane::Normal, &got[0].receipt_handle, 0).await.unwrap();
+    };
+    let (again, ()) = tokio::join!(world.receive(&queue, patient), show);
+    assert_eq!(again.len(), 1, "visible again");
 
-    let (streams, q) = (world.streams.clone(), queue.clone());
-    let waits = tokio::spawn(async move { streams.receive_queue_records(&q, patient).await });
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    world.streams.stop_waiting();
-    assert_eq!(waits.await.unwrap().unwrap(), [], "the node is about to end");
+    let end = async {
+        pause().await;
+        world.streams.stop_waiting();
+    };
+    let (none, ()) = tokio::join!(world.receive(&queue, patient), end);
+    assert_eq!(none, [], "the node is about to end");
     assert!(started.elapsed() < seconds(15), "{:?}", started.elapsed());
 }
 
