@@ -2,6 +2,7 @@
 //! API's operations, the engine, the tables and the log store.
 
 mod client;
+mod fan_out;
 mod lineage;
 mod oracle;
 mod reshard;
@@ -17,7 +18,8 @@ use millstream_log::EmbeddedLog;
 use millstream_meta::RedbMeta;
 use millstream_server::auth::Caller;
 use millstream_server::ids::RequestIds;
-use millstream_server::services::kinesis::{Call, DataStreams};
+use millstream_server::services::Call;
+use millstream_server::services::kinesis::DataStreams;
 use millstream_streams::Streams;
 
 use crate::lives::{self, OpenError, System};

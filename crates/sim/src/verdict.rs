@@ -30,6 +30,8 @@ pub struct Stats {
     pub damage_reported: u64,
     pub full_reported: u64,
     pub reshards: u64,
+    /// Events of subscriptions.
+    pub events: u64,
 }
 
 impl Stats {
@@ -43,6 +45,7 @@ impl Stats {
         self.damage_reported += more.damage_reported;
         self.full_reported += more.full_reported;
         self.reshards += more.reshards;
+        self.events += more.events;
     }
 }
 
@@ -51,7 +54,8 @@ impl fmt::Display for Stats {
         write!(
             f,
             "{} lives, {} crashes, {} acknowledged, {} uncertain, {} refused, {} entries read, \
-             {} damages and {} full disks reported, {} reshards",
+             {} damages and {} full disks reported, {} reshards, {} subscription \
+             events",
             self.lives,
             self.crashes,
             self.acknowledged,
@@ -60,7 +64,8 @@ impl fmt::Display for Stats {
             self.entries_read,
             self.damage_reported,
             self.full_reported,
-            self.reshards
+            self.reshards,
+            self.events
         )
     }
 }

@@ -83,11 +83,10 @@ pub use error::{Error, ErrorKind, Result};
 pub use feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, RENDERINGS, SubscriptionEvent};
 pub use hot::{HotKey, HotReport, HotShard};
 pub use model::*;
+pub use monitoring::MonitoringChange;
 #[cfg(feature = "planted-bugs")]
 #[doc(hidden)]
 pub use options::PlantedBug;
-pub use options::{ConsumerDurations, Options, StateDurations};
-pub use monitoring::MonitoringChange;
 pub use options::{Options, StateDurations};
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};

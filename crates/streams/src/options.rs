@@ -28,6 +28,7 @@ pub struct Options {
     /// How often every shard's expired records are trimmed. Reading never shows expired records,
     /// so this only gives space back.
     pub trim_interval: Duration,
+    pub scaling: ScalingOptions,
     /// A bug for the simulation to find.
     #[cfg(feature = "planted-bugs")]
     #[doc(hidden)]
@@ -51,7 +52,6 @@ impl Options {
         }
         true
     }
-    pub scaling: ScalingOptions,
 }
 
 /// How long streams stay in the states between. Zero (the default) ends them within the call that
@@ -92,9 +92,9 @@ impl Default for Options {
             next_token_life: limits::NEXT_TOKEN_LIFE,
             sweep_interval: Duration::from_secs(1),
             trim_interval: Duration::from_secs(60),
+            scaling: ScalingOptions::default(),
             #[cfg(feature = "planted-bugs")]
             planted_bug: None,
-            scaling: ScalingOptions::default(),
         }
     }
 }

@@ -195,7 +195,7 @@ impl Streams {
             noted.apply(&mut row.shards, at).map_err(broken)?;
             row.reshard = None;
             row.status = StreamStatus::Updating;
-            row.due = now.plus(self.inner.options.state_durations.updating);
+            row.due = now.plus(self.inner.options.state_durations.resharding);
             row.settle(now);
             Ok(())
         });
