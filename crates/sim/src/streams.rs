@@ -12,14 +12,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use millstream_base::{AccountId, Region, Scope};
-use millstream_env::Env;
 use millstream_env::sim::SimWorld;
+use millstream_env::{Disk, Env};
 use millstream_log::EmbeddedLog;
 use millstream_meta::RedbMeta;
 use millstream_server::auth::Caller;
 use millstream_server::ids::RequestIds;
-use millstream_server::services::Call;
-use millstream_server::services::kinesis::DataStreams;
+use millstream_server::services::{Call, kinesis::DataStreams};
 use millstream_streams::Streams;
 
 use crate::lives::{self, OpenError, System};
@@ -47,6 +46,7 @@ pub(crate) struct Parts {
     meta: Arc<RedbMeta>,
     ids: RequestIds,
     scope: Scope,
+    cut_off: u64,
 }
 
 impl Node {
@@ -65,7 +65,7 @@ impl Parts {
 
 impl System for Node {
     async fn open(env: Env, options: Options) -> Result<Self, OpenError> {
-        let log = log::open(env.clone(), options).await?;
+        let (log, cut_off) = log::open(env.clone(), options).await?;
         let meta = Arc::new(tables::open(env.clone()).await?);
         let bounds = millstream_streams::Options {
             planted_bug: (options.planted == Some(Planted::ChildrenBeforeSeal))
@@ -86,6 +86,7 @@ impl System for Node {
             meta,
             ids: RequestIds::new(&env),
             scope: Scope::new(account, region),
+            cut_off,
         })))
     }
 
@@ -95,7 +96,11 @@ impl System for Node {
         self.0.meta.close().await;
     }
 
-    fn may_rot(path: &str) -> bool {
-        log::may_rot(path)
+    fn check(disk: Arc<dyn Disk>) -> Option<Result<Vec<String>, String>> {
+        Some(log::check(disk))
+    }
+
+    fn cut_off(&self) -> u64 {
+        self.0.cut_off
     }
 }
