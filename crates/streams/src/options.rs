@@ -101,9 +101,9 @@ impl Default for Options {
             next_token_life: limits::NEXT_TOKEN_LIFE,
             sweep_interval: Duration::from_secs(1),
             trim_interval: Duration::from_secs(60),
+            scaling: ScalingOptions::default(),
             #[cfg(feature = "planted-bugs")]
             planted_bug: None,
-            scaling: ScalingOptions::default(),
         }
     }
 }
