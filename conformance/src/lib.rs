@@ -15,6 +15,7 @@ pub mod base64;
 pub mod catalogue;
 pub mod cbor;
 pub mod client;
+pub mod consume;
 pub mod driver;
 pub mod event_stream;
 pub mod fixture;

@@ -25,10 +25,30 @@ pub fn node_modules() -> Option<PathBuf> {
         .filter(|_| runs("node", "--version"))
 }
 
+/// The Python interpreter with consumer libraries and moto, which gives them their DynamoDB.
+pub fn consumers_python() -> Option<PathBuf> {
+    find("MILLSTREAM_CONSUMERS_PYTHON", &["consumers/bin/python"])
+}
+
+/// The folder `node_modules` with consumer libraries.
+pub fn consumers_node_modules() -> Option<PathBuf> {
+    find("MILLSTREAM_CONSUMERS_NODE_MODULES", &["consumers-js/node_modules"])
+        .filter(|_| runs("node", "--version"))
+}
+
 /// Whether `MILLSTREAM_INTEROP` (a list such as `java,go`, or `all`) asks for a heavy client.
 pub fn interop(name: &str) -> bool {
     let asked = std::env::var("MILLSTREAM_INTEROP").unwrap_or_default();
     asked.split(',').any(|one| one.trim() == name || one.trim() == "all")
+}
+
+/// Whether to run the test of a heavy client; says so when not.
+pub fn heavy(name: &str) -> bool {
+    let asked = interop(name);
+    if !asked {
+        eprintln!("SKIPPED: {name}; `cargo xtask interop {name}` runs it");
+    }
+    asked
 }
 
 /// Says that `what` is not tested here.

@@ -154,6 +154,35 @@ fn paginators_and_waiters() {
         run(&["describe-stream", "--stream-name", "two", "--page-size", "1"]).expect("pages");
     let shards = &stream["StreamDescription"]["Shards"];
     assert_eq!(shards.as_array().map(Vec::len), Some(3), "{stream}");
+    let arn = stream["StreamDescription"]["StreamARN"].as_str().expect("an ARN");
+    for name in ["a", "b", "c"] {
+        let register = ["register-stream-consumer", "--stream-arn", arn, "--consumer-name", name];
+        run(&register).expect("register");
+    }
+    let consumers = ["list-stream-consumers", "--stream-arn", arn, "--page-size", "1"];
+    let consumers = run(&consumers).expect("pages");
+    let names: Vec<&Value> = consumers["Consumers"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|consumer| &consumer["ConsumerName"])
+        .collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    run(&[
+        "split-shard",
+        "--stream-name",
+        "two",
+        "--shard-to-split",
+        "shardId-000000000000",
+        "--new-starting-hash-key",
+        "1",
+    ])
+    .expect("split");
+    run(&["wait", "stream-exists", "--stream-name", "two"]).expect("it is active again");
+    let stream =
+        run(&["describe-stream", "--stream-name", "two", "--page-size", "2"]).expect("pages");
+    let shards = &stream["StreamDescription"]["Shards"];
+    assert_eq!(shards.as_array().map(Vec::len), Some(5), "{stream}");
     run(&["delete-stream", "--stream-name", "one"]).expect("delete");
     run(&["wait", "stream-not-exists", "--stream-name", "one"]).expect("it is gone");
     server.stop().expect("a clean end");

@@ -39,7 +39,10 @@ fn the_cli_asks_what_a_stream_did() {
     let mut server = Server::start(options()).expect("the server starts");
     let run = |service: &str, endpoint: &str, arguments: &[&str]| -> Value {
         let mut command = Command::new(&python);
-        command.arg(&aws).args([service, "--output", "json", "--endpoint-url", endpoint]).args(arguments);
+        command
+            .arg(&aws)
+            .args([service, "--output", "json", "--endpoint-url", endpoint])
+            .args(arguments);
         command
             .env("AWS_ACCESS_KEY_ID", "123456789012")
             .env("AWS_SECRET_ACCESS_KEY", "secret")

@@ -1,32 +1,27 @@
-//! `cargo xtask interop`: real clients whose set-up is heavy: the Java SDK (sync and async) and Go's.
+//! `cargo xtask interop`: real clients and consumer software whose set-up is heavy: SDKs of other
+//! languages, the Java KCL, Flink, and more.
 //!
-//! Each has a black-box test of its own that builds its program (`conformance/java`, `conformance/go`)
-//! with that ecosystem's tool and drives it. A missing tool fails a build server and is a visible skip
-//! elsewhere.
+//! Each has a black-box test of its own that builds its program (`conformance/java`, `conformance/go`,
+//! `conformance/consumers`) with that ecosystem's tool and drives it. A missing tool fails a build server
+//! and is a visible skip elsewhere.
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
+use crate::peers::Consumers;
 use crate::run;
 
-/// Run the tests with heavy real clients: Java, Go
+/// Run the tests with heavy real clients: SDKs, the KCL, Flink
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask interop            all of them
   cargo xtask interop java       only the Java SDK; needs a JDK and maven
-  cargo xtask interop go         only the Go SDK; needs go")]
+  cargo xtask interop go         only the Go SDK; needs go
+  cargo xtask interop kcl flink  the Java KCL and Flink's connectors; need a JDK and maven")]
 pub struct Args {
     /// Only these clients
     #[arg(value_name = "NAME")]
     names: Vec<Client>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Client {
-    /// AWS SDK for Java v2, sync and async
-    Java,
-    /// AWS SDK for Go v2
-    Go,
 }
 
 impl Args {
@@ -41,7 +36,7 @@ impl Args {
         for client in asked {
             if let Err(error) = client.run() {
                 println!("error: {error:#}");
-                failed.push(client.name());
+                failed.push(client.plan().name);
             }
         }
         if !failed.is_empty() {
@@ -51,35 +46,71 @@ impl Args {
     }
 }
 
-impl Client {
-    fn name(self) -> &'static str {
-        match self {
-            Client::Java => "java",
-            Client::Go => "go",
-        }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Client {
+    /// AWS SDK for Java v2, sync and async
+    Java,
+    /// AWS SDK for Go v2
+    Go,
+    /// The official KCL for Java, polling and fan-out
+    Kcl,
+    /// Flink's Kinesis sources and sink on a mini cluster
+    Flink,
+    /// vmware-go-kcl-v2
+    GoKcl,
+    /// kcl-rs, a KCL in Rust with Python bindings
+    KclRs,
+    /// async-kinesis for Python (also an ordinary test)
+    AsyncKinesis,
+    /// lifion-kinesis for Node
+    Lifion,
+}
 
-    fn tools(self) -> &'static [&'static str] {
-        match self {
-            Client::Java => &["java", "mvn"],
-            Client::Go => &["go"],
-        }
+/// What a client's test needs.
+struct Plan {
+    /// Its word on the command line and in `MILLSTREAM_INTEROP`.
+    name: &'static str,
+    /// The test program.
+    test: &'static str,
+    /// Programs on the search path.
+    tools: &'static [&'static str],
+    /// Whether it is consumer software, which needs a DynamoDB.
+    consumes: bool,
+}
+
+impl Client {
+    fn plan(self) -> Plan {
+        let (name, test, tools, consumes): (_, _, &'static [_], _) = match self {
+            Client::Java => ("java", "interop_java", &["java", "mvn"], false),
+            Client::Go => ("go", "interop_go", &["go"], false),
+            Client::Kcl => ("kcl", "interop_kcl", &["java", "mvn"], true),
+            Client::Flink => ("flink", "interop_flink", &["java", "mvn"], true),
+            Client::GoKcl => ("go-kcl", "interop_go_kcl", &["go"], true),
+            Client::KclRs => ("kcl-rs", "interop_kcl_rs", &["python3"], true),
+            Client::AsyncKinesis => ("async-kinesis", "async_kinesis", &["python3"], true),
+            Client::Lifion => ("lifion", "interop_lifion", &["python3", "node", "npm"], true),
+        };
+        Plan { name, test, tools, consumes }
     }
 
     fn run(self) -> Result<()> {
-        let missing = self.tools().iter().find(|tool| run::which(tool).is_none());
+        let Plan { name, test, tools, consumes } = self.plan();
+        let missing = tools.iter().find(|tool| run::which(tool).is_none());
         if let Some(tool) = missing {
             if run::on_ci() {
-                bail!("{} is not on the search path, and with CI=true it must be", tool);
+                bail!("{tool} is not on the search path, and with CI=true it must be");
             }
-            println!("==> {}: SKIPPED, {tool} is not on the search path", self.name());
+            println!("==> {name}: SKIPPED, {tool} is not on the search path");
             return Ok(());
         }
-        run::step(&format!("interop {}", self.name()), || {
-            let test = format!("interop_{}", self.name());
-            let args = ["test", "--package", "conformance", "--locked", "--test", &test, "--"];
+        run::step(&format!("interop {name}"), || {
+            let args = ["test", "--package", "conformance", "--locked", "--test", test, "--"];
             let mut test = run::cargo(args);
-            test.arg("--nocapture").env("MILLSTREAM_INTEROP", self.name());
+            // One program at a time: a virtual machine is enough for a small computer.
+            test.args(["--nocapture", "--test-threads=1"]).env("MILLSTREAM_INTEROP", name);
+            if consumes {
+                test.envs(Consumers::install().vars());
+            }
             run::run(test.env("MILLSTREAM_BIN", run::target_dir().join("debug/millstream")))
         })
     }

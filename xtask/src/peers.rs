@@ -2,7 +2,8 @@
 //! into `.peers`, never into the system.
 //!
 //! Pins live where their ecosystem wants them: `conformance/python/requirements.txt`,
-//! `conformance/js/package-lock.json`. An installation carries a stamp of its pins and is made anew
+//! `conformance/js/package-lock.json`, and for consumer libraries the same below
+//! `conformance/consumers`. An installation carries a stamp of its pins and is made anew
 //! when they change. The tests learn where things are from the environment, see [`Peers::vars`].
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,17 @@ pub struct Peers {
     pub python: Result<PathBuf>,
     /// The folder `node_modules` with the JavaScript SDK.
     pub js: Result<PathBuf>,
+    /// What consumer libraries need.
+    pub consumers: Consumers,
+}
+
+/// Consumer libraries, and the DynamoDB they keep their leases in.
+#[derive(Debug)]
+pub struct Consumers {
+    /// The `bin` folder with a Python that has moto and the libraries.
+    pub python: Result<PathBuf>,
+    /// The folder `node_modules` with the libraries.
+    pub js: Result<PathBuf>,
 }
 
 impl Peers {
@@ -27,7 +39,8 @@ impl Peers {
     pub fn install() -> Peers {
         let conformance = run::root().join("conformance");
         let python = venv("python", &conformance.join("python/requirements.txt"));
-        Peers { python, js: node_modules("js", &conformance.join("js")) }
+        let js = node_modules("js", &conformance.join("js"));
+        Peers { python, js, consumers: Consumers::install() }
     }
 
     /// The environment of the tests: one variable per peer that is there.
@@ -39,13 +52,20 @@ impl Peers {
         if let Ok(js) = &self.js {
             vars.push(("MILLSTREAM_NODE_MODULES", js.clone()));
         }
+        vars.extend(self.consumers.vars());
         vars
     }
 
     /// Prints each peer; one that is missing fails a build server and is a visible skip elsewhere.
     pub fn report(&self) -> Result<()> {
         let mut missing = Vec::new();
-        for (name, peer) in [("Python, AWS CLI", &self.python), ("JavaScript", &self.js)] {
+        let peers = [
+            ("Python, AWS CLI", &self.python),
+            ("JavaScript", &self.js),
+            ("consumer libraries in Python, moto", &self.consumers.python),
+            ("consumer libraries in JavaScript", &self.consumers.js),
+        ];
+        for (name, peer) in peers {
             match peer {
                 Ok(path) => println!("    {name}: {}", path.display()),
                 Err(error) => {
@@ -58,6 +78,29 @@ impl Peers {
             bail!("peers are missing, and with CI=true none may be: {}", missing.join("; "));
         }
         Ok(())
+    }
+}
+
+impl Consumers {
+    /// As [`Peers::install`].
+    pub fn install() -> Consumers {
+        let folder = run::root().join("conformance/consumers");
+        Consumers {
+            python: venv("consumers", &folder.join("python/requirements.txt")),
+            js: node_modules("consumers-js", &folder.join("js")),
+        }
+    }
+
+    /// As [`Peers::vars`].
+    pub fn vars(&self) -> Vec<(&'static str, PathBuf)> {
+        let mut vars = Vec::new();
+        if let Ok(bin) = &self.python {
+            vars.push(("MILLSTREAM_CONSUMERS_PYTHON", bin.join("python")));
+        }
+        if let Ok(js) = &self.js {
+            vars.push(("MILLSTREAM_CONSUMERS_NODE_MODULES", js.clone()));
+        }
+        vars
     }
 }
 

@@ -134,8 +134,16 @@ pub const SUBSCRIPTION_LIFE: Duration = Duration::from_secs(300);
 /// How long after a subscription began the same consumer can't subscribe to the same shard again;
 /// after that a new one takes over. Source: model, SubscribeToShard.
 pub const SUBSCRIPTION_TAKEOVER_AFTER: Duration = Duration::from_secs(5);
+/// How long after the initial response the first event of a subscription comes at the earliest.
+/// lifion-kinesis can't read two messages that arrive as one. Source: ours; AWS takes longer.
+pub const SUBSCRIPTION_FIRST_EVENT_AFTER: Duration = Duration::from_millis(20);
 /// How often a subscription without records tells where it is. Source: recorded by others.
 pub const SUBSCRIPTION_IDLE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a subscription goes on after its consumer was deregistered. Flink's connector
+/// deregisters first and stops its subscribers up to ten seconds later; told meanwhile that the
+/// consumer is not there, it takes each shard as read to its end and says so in its savepoint; told
+/// nothing at all, it does not stop. Source: ours; AWS takes seconds to delete a consumer.
+pub const SUBSCRIPTION_LINGER: Duration = Duration::from_secs(30);
 
 // Settings that may change only so often.
 

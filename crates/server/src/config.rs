@@ -245,6 +245,9 @@ section! {
         /// For how long a subscription can't be taken over by the same consumer.
         pub subscription_takeover_after: Span =
             Span(millstream_streams::SubscriptionOptions::default().takeover_after),
+        /// How long subscriptions go on after their consumer was deregistered.
+        pub subscription_linger: Span =
+            Span(millstream_streams::SubscriptionOptions::default().linger),
         /// Most subscriptions of the node at once. Each holds up to a quarter of a MiB of frames,
         /// or one record if that is larger.
         pub subscriptions_max: usize =
@@ -326,6 +329,7 @@ impl Config {
                 life: s.subscription_life.0,
                 idle_interval: s.subscription_idle_interval.0,
                 takeover_after: s.subscription_takeover_after.0,
+                linger: s.subscription_linger.0,
                 count_max: s.subscriptions_max,
             },
             quotas: self.quotas.settings().unwrap_or_else(|what| panic!("{what}")),

@@ -170,13 +170,20 @@ async fn a_subscription_ends_in_order_after_its_life_and_is_continued() {
 
 #[tokio::test]
 async fn a_consumer_or_stream_that_goes_ends_its_subscriptions_with_an_exception() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_with(|c| {
+        c.streams.subscription_idle_interval = Span::from_millis(100);
+        c.streams.subscription_linger = Span::from_millis(500);
+    })
+    .await;
     node.stream("s", 1).await;
     let consumer = node.consumer("s", "c").await;
     let other = node.consumer("s", "other").await;
     let mut events = node.subscribe(&consumer, SHARD, latest()).await;
     let mut others = node.subscribe(&other, SHARD, latest()).await;
     node.ok("DeregisterStreamConsumer", json!({"ConsumerARN": consumer})).await;
+    // It goes on for a while: who reads may want to stop before it is told.
+    put(&node, "s", "late").await;
+    assert_eq!(data(&events.news().await), [base64("late")]);
     let gone = "ResourceNotFoundException: Consumer c, account 000000000000 not found.";
     assert_eq!(events.exception().await, gone);
     let input = json!({"StreamName": "s"});

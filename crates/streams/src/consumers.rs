@@ -74,7 +74,8 @@ impl Streams {
         .await
     }
 
-    /// Removes a consumer; its subscriptions end at once. It is DELETING until
+    /// Removes a consumer; its subscriptions go on for
+    /// [`crate::SubscriptionOptions::linger`]. It is DELETING until
     /// [`crate::StateDurations::consumer_deleting`] is over. One that is DELETING already stays so.
     ///
     /// # Errors
@@ -83,17 +84,16 @@ impl Streams {
         let deleting = self.inner.options.state_durations.consumer_deleting;
         let (found, _) = self.find(&which.stream).await?;
         self.admit_stream_call(&found, ControlCall::DeregisterStreamConsumer)?;
-        let (family, created_secs) = self
+        let created_secs = self
             .change(&which.stream, |row, _, now| {
                 let found = row.consumers.find(which, now)?;
                 let (status, created_secs) = (found.status_at(now), found.created_secs);
                 if status != Some(ConsumerStatus::Deleting) {
                     row.consumers.remove(&which.name, deleting, now);
                 }
-                Ok((row.family, created_secs))
+                Ok(created_secs)
             })
             .await?;
-        self.inner.subscriptions.end_consumer(family, &which.name);
         self.remove_policy(&ResourceArn::Consumer {
             stream: which.stream.clone(),
             consumer: which.name.clone(),

@@ -117,6 +117,8 @@ pub struct SubscriptionOptions {
     pub idle_interval: Duration,
     /// For how long after its beginning a subscription can't be taken over.
     pub takeover_after: Duration,
+    /// How long a subscription goes on after its consumer was deregistered.
+    pub linger: Duration,
     /// Subscriptions of this node at once; further ones are refused.
     pub count_max: usize,
 }
@@ -127,6 +129,7 @@ impl Default for SubscriptionOptions {
             life: limits::SUBSCRIPTION_LIFE,
             idle_interval: limits::SUBSCRIPTION_IDLE_INTERVAL,
             takeover_after: limits::SUBSCRIPTION_TAKEOVER_AFTER,
+            linger: limits::SUBSCRIPTION_LINGER,
             count_max: 10_000,
         }
     }

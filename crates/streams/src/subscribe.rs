@@ -2,12 +2,14 @@
 //!
 //! A subscription reads from the log behind the [`Feed`](crate::feed::Feed), so many who follow
 //! one shard cost one reading. It ends after five minutes, at the shard's end, when the same
-//! consumer subscribes anew, and when its consumer, its stream or the node goes. Nothing is read
-//! before the caller asks for the next event: a slow consumer holds one event and no more.
+//! consumer subscribes anew, when its stream or the node goes, and a while after its consumer
+//! went. Nothing is read before the caller asks for the next event: a slow consumer holds one
+//! event and no more.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use millstream_base::limits::SUBSCRIPTION_FIRST_EVENT_AFTER;
 use millstream_base::{ConsumerArn, ShardId};
 use millstream_log::ReadLimit;
 use tokio::time::{Instant, sleep_until};
@@ -40,6 +42,8 @@ pub struct Subscription {
     idle_at: Instant,
     /// Nothing is looked for before.
     not_before: Instant,
+    /// Until when it goes on without its consumer, once that was found to be gone.
+    lingers_until: Option<Instant>,
     over: bool,
 }
 
@@ -88,7 +92,8 @@ impl Streams {
             stats,
             ends_at: now + options.life,
             idle_at: now + options.idle_interval,
-            not_before: now,
+            not_before: now + SUBSCRIPTION_FIRST_EVENT_AFTER,
+            lingers_until: None,
             over: false,
         })
     }
@@ -240,16 +245,22 @@ impl Subscription {
     }
 
     /// The stream, if it still has the shard and the consumer.
-    async fn find(&self) -> Result<Arc<Snapshot>> {
-        let consumer = &self.consumer;
+    async fn find(&mut self) -> Result<Arc<Snapshot>> {
+        let consumer = self.consumer.clone();
+        let consumer = &consumer;
         let missing = || Error::StreamNotFound { stream: consumer.stream.clone() };
         let found = self.streams.look_up(&consumer.stream).await?.ok_or_else(missing)?;
         if found.row.family != self.reader.family() {
             return Err(missing());
         }
-        let row = found.row.consumers.find(consumer, self.streams.now())?;
-        if row.status_at(self.streams.now()) != Some(ConsumerStatus::Active) {
-            return Err(consumer.not_found());
+        let row = found.row.consumers.find(consumer, self.streams.now());
+        let status = row.ok().and_then(|row| row.status_at(self.streams.now()));
+        if status != Some(ConsumerStatus::Active) {
+            let now = Instant::now();
+            let linger = self.streams.inner.options.subscriptions.linger;
+            if now >= *self.lingers_until.get_or_insert(now + linger) {
+                return Err(consumer.not_found());
+            }
         }
         match self.streams.live_shard(&found, self.reader.shard()) {
             Some(_) => Ok(found),
@@ -269,7 +280,6 @@ impl Subscription {
     fn ended(&self, end: End) -> Error {
         match end {
             End::TakenOver => active_elsewhere(&self.consumer, self.reader.shard()),
-            End::ConsumerGone => self.consumer.not_found(),
             End::StreamGone => Error::StreamNotFound { stream: self.consumer.stream.clone() },
             End::NodeStops => unreachable!("a node that stops ends subscriptions without an error"),
         }
@@ -286,11 +296,14 @@ impl Streams {
         let limit = ReadLimit { entries_max: EVENT_RECORDS_MAX, bytes_max: EVENT_BYTES_MAX };
         let page = self.read_page(found, shard, stand.from, limit).await?;
         let known = found.row.shards.get(shard).expect("the shard was looked up");
-        let continuation = match page.end {
+        // The end comes alone, in an event after the last records: lifion-kinesis looks at no records
+        // of an event without a continuation.
+        let end = page.end.filter(|_| page.records.is_empty());
+        let continuation = match end {
             Some(_) => None,
             None => Some(known.number_at(before(page.next))),
         };
-        let children = page.end.unwrap_or_default();
+        let children = end.unwrap_or_default();
         let behind = page.millis_behind_latest;
         let event = SubscriptionEvent::new(page.records, behind, continuation, children);
         Ok(Arc::new(Stretch { event: Arc::new(event), next: page.next, read_at: stand.now }))

@@ -29,7 +29,6 @@ pub(crate) struct SubscriptionKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     TakenOver,
-    ConsumerGone,
     StreamGone,
     NodeStops,
 }
@@ -105,14 +104,12 @@ impl Subscriptions {
         self.0.lock().check(key, takeover_after, max, Instant::now())
     }
 
-    /// Ends all subscriptions of a consumer.
-    pub(crate) fn end_consumer(&self, family: u32, consumer: &StreamName) {
-        self.end_where(family, End::ConsumerGone, |key| key.consumer == *consumer);
-    }
-
     /// Ends all subscriptions to a stream.
     pub(crate) fn end_stream(&self, family: u32) {
-        self.end_where(family, End::StreamGone, |_| true);
+        let mut seats = self.0.lock();
+        for (_, entry) in seats.entries.extract_if(.., |key, _| key.family == family) {
+            entry.tell(End::StreamGone);
+        }
     }
 
     /// Ends all, and takes no more.
@@ -127,14 +124,6 @@ impl Subscriptions {
     /// Active subscriptions, those included that were told to end and did not yet.
     pub(crate) fn count(&self) -> usize {
         self.0.lock().taken
-    }
-
-    fn end_where(&self, family: u32, end: End, which: impl Fn(&SubscriptionKey) -> bool) {
-        let mut seats = self.0.lock();
-        let meant = |key: &SubscriptionKey| key.family == family && which(key);
-        for (_, entry) in seats.entries.extract_if(.., |key, _| meant(key)) {
-            entry.tell(end);
-        }
     }
 }
 
@@ -218,8 +207,8 @@ mod tests {
         assert_eq!(take().err(), Some(Refused::TooSoon));
         tokio::time::advance(AFTER).await;
         let mut third = take().ok().unwrap();
-        all.end_consumer(1, &StreamName::new("c").unwrap());
-        assert_eq!(third.ended().await, End::ConsumerGone);
+        all.end_stream(1);
+        assert_eq!(third.ended().await, End::StreamGone);
     }
 
     #[tokio::test(start_paused = true)]
