@@ -532,7 +532,7 @@ impl StreamClient {
         }
     }
 
-    async fn read_all(&self, life: &Life<'_>, stream: &str, shard: &str) -> Reply<()> {
+    pub(super) async fn read_all(&self, life: &Life<'_>, stream: &str, shard: &str) -> Reply<()> {
         let place = Place {
             stream: stream.to_string(),
             shard: shard.to_string(),
