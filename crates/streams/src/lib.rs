@@ -96,7 +96,6 @@ pub use monitoring::MonitoringChange;
 #[cfg(feature = "planted-bugs")]
 #[doc(hidden)]
 pub use options::PlantedBug;
-pub use options::{Options, StateDurations};
 pub use options::{Options, StateDurations, SubscriptionOptions};
 pub use queue_model::*;
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};

@@ -200,10 +200,10 @@ fn position(start: &Start) -> (IteratorType, Option<String>, Option<Timestamp>) 
 fn as_told(r: &Record) -> api::Record {
     let key = r.partition_key.as_ref().map(|key| String::from_utf8_lossy(key).into_owned());
     api::Record {
-        sequence_number: r.sequence_number.to_string(),
+        sequence_number: r.sequence_number.to_string().into(),
         approximate_arrival_timestamp: Some(Time::from_millis(r.arrived.as_millis() as i64)),
         data: r.data.clone(),
-        partition_key: key,
+        partition_key: key.map(Into::into),
         ..Default::default()
     }
 }
