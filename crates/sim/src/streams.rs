@@ -4,6 +4,7 @@
 mod client;
 mod fan_out;
 mod lineage;
+mod number;
 mod oracle;
 mod reshard;
 

@@ -15,7 +15,7 @@ use crate::feed::Feed;
 use crate::model::StreamStatus;
 use crate::options::Options;
 use crate::queue::registry::Queues;
-use crate::reshard::Resharding;
+use crate::resharding::Resharding;
 use crate::stats::StreamCounts;
 use crate::stream_row::{StreamRow, key_of};
 use crate::subscriptions::Subscriptions;

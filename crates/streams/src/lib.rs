@@ -17,7 +17,7 @@
 //! | `subscribe`, `subscriptions`, `feed`, `pace` | records pushed to them |
 //! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
 //! | `quotas`, `control_call`, `bucket`, `throttle`, `admit` | throughput and rates |
-//! | `reshard`, `reshard_plan`, `shard_count` | changes of the shards |
+//! | `reshard`, `resharding`, `reshard_plan`, `shard_count` | changes of the shards |
 //! | `modes`, `scaling`, `hot` | capacity: modes, growing and shrinking, hot shards and keys |
 //! | `start`, `sweep`, `trim` | the start and the background work |
 //!
@@ -58,6 +58,7 @@ mod quotas;
 mod reader;
 mod reshard;
 mod reshard_plan;
+mod resharding;
 mod route;
 mod samples;
 mod scaling;

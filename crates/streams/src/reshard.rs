@@ -15,14 +15,11 @@
 //!
 //! Invariant: a parent's log is sealed only while its row notes the reshard that closes it.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use millstream_base::{HashKey, ShardId, StreamArn, Timestamp};
 use millstream_log::{LogError, LogId};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::engine::Streams;
@@ -248,28 +245,5 @@ pub(crate) fn check_active(stream: &StreamArn, status: StreamStatus) -> Result<(
     match status {
         StreamStatus::Active => Ok(()),
         _ => Err(Error::StreamNotActive { stream: stream.clone(), status }),
-    }
-}
-
-/// The streams whose shards this process is changing: one task a stream is enough.
-#[derive(Clone, Default)]
-pub(crate) struct Resharding(Arc<Mutex<BTreeSet<StreamArn>>>);
-
-/// While it lives, nobody else in this process carries out the stream's reshard.
-pub(crate) struct Alone {
-    among: Resharding,
-    stream: StreamArn,
-}
-
-impl Resharding {
-    fn enter(&self, stream: &StreamArn) -> Option<Alone> {
-        let is_new = self.0.lock().insert(stream.clone());
-        is_new.then(|| Alone { among: self.clone(), stream: stream.clone() })
-    }
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        self.among.0.lock().remove(&self.stream);
     }
 }

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::feed::Feed;
 use crate::options::Options;
 use crate::queue::registry::Queues;
-use crate::reshard::Resharding;
+use crate::resharding::Resharding;
 use crate::subscriptions::Subscriptions;
 use crate::throttle::Throttle;
 use crate::{scaling, sweep, token, trim};

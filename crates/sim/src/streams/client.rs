@@ -12,7 +12,8 @@ use millstream_env::sim::Rng;
 use millstream_wire::{ServiceError, Time};
 
 use super::Node;
-use super::oracle::{Place, Start, StreamOracle, Tick, Verdict};
+use super::number::Verdict;
+use super::oracle::{Place, Start, StreamOracle, Tick};
 use crate::lives::{self, Reply};
 
 pub(super) type Life<'a> = lives::Life<'a, Node>;

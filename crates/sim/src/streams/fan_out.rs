@@ -12,7 +12,8 @@ use millstream_streams::{
 use millstream_wire::Time;
 
 use super::client::{Life, StreamClient, ask};
-use super::oracle::{Place, Start, Tick, number};
+use super::number::number;
+use super::oracle::{Place, Start, Tick};
 use crate::lives::Reply;
 
 /// Events of one subscription before the client turns to something else.

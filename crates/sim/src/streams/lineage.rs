@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use millstream_api::kinesis as api;
 use millstream_base::HashKey;
 
-use super::oracle::{Number, Verdict, number};
+use super::number::{Number, Verdict, number};
 
 #[derive(Default)]
 pub(crate) struct Lineage {

@@ -10,14 +10,10 @@ use millstream_base::{HashKey, Timestamp};
 use millstream_env::sim::Rng;
 
 use super::lineage::Lineage;
+use super::number::{Number, Verdict, number};
 
 /// A moment of the oracle: grows with everything it learns.
 pub(crate) type Tick = u64;
-
-pub(crate) type Verdict = Result<(), String>;
-
-/// A sequence number, brought to one length so that it compares as a number.
-pub(crate) type Number = String;
 
 pub(crate) struct StreamOracle {
     seed: u64,
@@ -102,10 +98,6 @@ pub(crate) struct Place {
     pub(crate) shard: String,
     pub(crate) start: Start,
     pub(crate) last: Option<Number>,
-}
-
-pub(crate) fn number(text: &str) -> Number {
-    format!("{text:0>60}")
 }
 
 impl StreamOracle {
