@@ -33,11 +33,16 @@ fn boto3_in_every_protocol() {
 
 #[test]
 fn the_cli_asks_what_a_stream_did() {
-    let Some(aws) = peers::aws_cli() else { return peers::skip("the AWS CLI") };
+    let (Some(python), Some(aws)) = (peers::python(), peers::aws_cli()) else {
+        return peers::skip("the AWS CLI");
+    };
     let mut server = Server::start(options()).expect("the server starts");
     let run = |service: &str, endpoint: &str, arguments: &[&str]| -> Value {
-        let mut command = Command::new(&aws);
-        command.args([service, "--output", "json", "--endpoint-url", endpoint]).args(arguments);
+        let mut command = Command::new(&python);
+        command
+            .arg(&aws)
+            .args([service, "--output", "json", "--endpoint-url", endpoint])
+            .args(arguments);
         command
             .env("AWS_ACCESS_KEY_ID", "123456789012")
             .env("AWS_SECRET_ACCESS_KEY", "secret")

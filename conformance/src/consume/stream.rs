@@ -90,7 +90,7 @@ impl Stream {
                     data: format!("k{key}/{number}").into_bytes(),
                 })
                 .collect();
-            if form == Form::Mixed && number % 2 == 0 {
+            if form == Form::Mixed && number.is_multiple_of(2) {
                 self.put_aggregated(&records)?;
             } else {
                 self.put_plain(&records)?;

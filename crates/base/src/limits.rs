@@ -179,3 +179,32 @@ pub const GET_METRIC_DATA_QUERIES_MAX: usize = 500;
 pub const GET_METRIC_DATA_POINTS_MAX: usize = 100_800;
 /// Metrics in one ListMetrics answer. Source: API reference of CloudWatch.
 pub const LIST_METRICS_MAX: usize = 500;
+
+// Queues.
+
+/// Queues of an account and region that can be CREATING or DELETING at once. How many a stream can
+/// have: as many as consumers, counted together. Source: guide, "Quotas and limits for queues".
+pub const QUEUES_CHANGING_MAX: u32 = 5;
+/// Records of a queue that were received and neither acknowledged nor set aside. Source: as above.
+pub const QUEUE_IN_FLIGHT_MAX: usize = 120_000;
+/// What the metrics of visible records stop at. Source: as above.
+pub const QUEUE_VISIBLE_COUNT_MAX: u64 = 1_000_000;
+/// Queues on one page of ListQueues: default and most. Ours: the model names none.
+pub const LIST_QUEUES_PAGE_MAX: usize = 100;
+/// Streams that one ListQueues filter can name. Ours, so that its tokens stay small.
+pub const LIST_QUEUES_FILTER_MAX: usize = 1000;
+/// Records of one receive. Source: model, ReceiveQueueRecords Limit.
+pub const QUEUE_RECEIVE_COUNT_MAX: usize = 10;
+/// Most bytes of one receive; a first record is returned whatever its size. Ours, as GetRecords.
+pub const QUEUE_RECEIVE_BYTES_MAX: usize = 10 << 20;
+/// How long a receive waits for records. Source: model, WaitTimeSeconds.
+pub const QUEUE_WAIT_DEFAULT: Duration = Duration::from_secs(9);
+pub const QUEUE_WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long a received record is hidden from others. Source: model, VisibilityTimeoutSeconds.
+pub const VISIBILITY_TIMEOUT_SECS_DEFAULT: u32 = 30;
+pub const VISIBILITY_TIMEOUT_SECS_MAX: u32 = 43_200;
+/// Receives after which a record becomes a dead-letter record. Source: model, MaxReceiveCount.
+pub const MAX_RECEIVE_COUNT_DEFAULT: u32 = 6;
+pub const MAX_RECEIVE_COUNT_MAX: u32 = 1000;
+/// Most characters of a receipt handle. Source: model, ReceiptHandle.
+pub const RECEIPT_HANDLE_CHARS_MAX: usize = 1024;

@@ -97,7 +97,7 @@ mod tests {
     /// A frame of `len` bytes, all `fill`.
     fn frame(blocks: &mut Blocks, len: usize, fill: u8) -> Bytes {
         let mut frame = blocks.take(len.next_multiple_of(ALIGNMENT));
-        assert!(frame.is_empty() && frame.as_ptr() as usize % ALIGNMENT == 0);
+        assert!(frame.is_empty() && (frame.as_ptr() as usize).is_multiple_of(ALIGNMENT));
         frame.resize(len.next_multiple_of(ALIGNMENT), fill);
         blocks.keep(frame, len).0
     }

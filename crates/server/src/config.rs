@@ -214,6 +214,12 @@ section! {
         pub updating_time: Span = Span::from_secs(0),
         /// How long a deleted stream stays in DELETING.
         pub deleting_time: Span = Span::from_secs(0),
+        /// How long a new queue stays in CREATING.
+        pub queue_creating_time: Span = Span::from_secs(0),
+        /// How long a changed queue stays in UPDATING.
+        pub queue_updating_time: Span = Span::from_secs(0),
+        /// How long a deleted queue stays in DELETING.
+        pub queue_deleting_time: Span = Span::from_secs(0),
         /// How long a stream stays in UPDATING when its shards are split or merged.
         pub resharding_time: Span = Span::from_secs(0),
         /// How long a new consumer stays in CREATING.
@@ -314,6 +320,9 @@ impl Config {
                     resharding: s.resharding_time.0,
                     consumer_creating: s.consumer_creating_time.0,
                     consumer_deleting: s.consumer_deleting_time.0,
+                    queue_creating: s.queue_creating_time.0,
+                    queue_updating: s.queue_updating_time.0,
+                    queue_deleting: s.queue_deleting_time.0,
                 },
             },
             subscriptions: millstream_streams::SubscriptionOptions {

@@ -8,6 +8,7 @@
 mod histogram;
 mod monitoring;
 mod process;
+mod queues;
 mod shards;
 mod store;
 mod streams;
@@ -27,6 +28,7 @@ use prometheus_client::registry::Registry;
 pub use histogram::LatencyHistogram;
 pub use monitoring::MonitoringFigures;
 use process::Process;
+pub use queues::QueueFigures;
 pub use store::LogFigures;
 pub use streams::{STREAMS_MAX, StreamFigures};
 

@@ -20,7 +20,7 @@ use crate::body::BodyReader;
 use crate::config::Config;
 use crate::ids::RequestIds;
 use crate::listener::{Connections, Listener, Phase};
-use crate::metrics::{LogFigures, Metrics, MonitoringFigures, StreamFigures};
+use crate::metrics::{LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures};
 use crate::pipeline::Pipeline;
 use crate::router::Op;
 use crate::sampler::Sampler;
@@ -151,6 +151,7 @@ fn pipeline(
     let metrics = Arc::new(Metrics::new(Op::names()));
     metrics.add(LogFigures(stores.log.clone()));
     metrics.add(StreamFigures(streams.clone()));
+    metrics.add(QueueFigures(streams.clone()));
     metrics.add(MonitoringFigures(monitoring.clone()));
     Ok(Pipeline {
         env: env.clone(),
@@ -240,6 +241,7 @@ impl RunningNode {
     pub async fn shutdown(mut self) -> bool {
         self.pipeline.ready.store(false, Ordering::Relaxed);
         let _ = self.phase.send(Phase::Draining);
+        self.streams.stop_waiting();
         self.streams.end_subscriptions();
         for listener in self.listeners.drain(..) {
             listener.join().await;

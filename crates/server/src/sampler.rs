@@ -1,7 +1,9 @@
-//! Once per interval: what streams, shards and consumers did becomes points in the metrics' store.
+//! Once per interval: what streams, shards, consumers and queues did becomes points in the metrics' store.
 //!
 //! The names, units and dimensions are CloudWatch's (namespace AWS/Kinesis). As there, a metric has
 //! no point for a time in which nothing happened that it speaks of.
+
+mod queues;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use millstream_streams::{
 };
 use parking_lot::Mutex;
 
+use queues::QueueSampler;
+
 const NAMESPACE: &str = "AWS/Kinesis";
 
 /// Takes the figures. Cheap to clone.
@@ -25,12 +29,13 @@ pub struct Sampler {
     interval: Duration,
     /// When figures were last taken.
     last: Arc<Mutex<Timestamp>>,
+    queues: Arc<Mutex<QueueSampler>>,
 }
 
 impl Sampler {
     pub fn new(env: Env, streams: Streams, monitoring: Monitoring, interval: Duration) -> Self {
         let last = Arc::new(Mutex::new(env.now()));
-        Sampler { env, streams, monitoring, interval, last }
+        Sampler { env, streams, monitoring, interval, last, queues: Arc::default() }
     }
 
     /// Takes figures and makes them durable at each full interval of the clock, until it is stopped.
@@ -57,6 +62,10 @@ impl Sampler {
         }
         for samples in self.streams.take_consumer_samples() {
             refused += self.record(samples.stream.scope(), of_consumer(&samples, at));
+        }
+        let queues = self.queues.lock().sample(self.streams.queue_counts(), at);
+        for (queue, data) in queues {
+            refused += self.record(&queue.scope, data);
         }
         if refused > 0 {
             tracing::warn!(

@@ -7,13 +7,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use millstream_env::Env;
 use millstream_env::sim::{
     CrashKind, DiskFaults, DiskOptions, Mood, PlantedBug, Rng, SimNode, SimWorld, Stop, Stopped,
 };
+use millstream_env::{Disk, Env};
 
 use crate::options::{Options, Planted};
 use crate::plan::{self, End, Plan};
@@ -27,9 +28,11 @@ pub(crate) trait System: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self, OpenError>> + Send + 'static;
     /// An orderly end.
     fn close(self) -> impl Future<Output = ()> + Send + 'static;
-    /// Whether damage to this file must be found out, as opposed to files whose damage can't be
-    /// told from a crash.
-    fn may_rot(path: &str) -> bool;
+    /// What the offline check finds on the disk of a node that is down; `None` if there is no such
+    /// check, an error if it can't be done.
+    fn check(disk: Arc<dyn Disk>) -> Option<Result<Vec<String>, String>>;
+    /// Bytes that the start cut off as a write that was never acknowledged.
+    fn cut_off(&self) -> u64;
 }
 
 /// Someone who uses the system, and remembers.
@@ -93,12 +96,14 @@ pub(crate) async fn run<S: System, C: Client<S>>(
         _ => None,
     };
     let node = world.node("node", DiskOptions { planted_bug, capacity: CAPACITY });
-    let mut run = Run { world, judge, options, node, rng: world.rng("lives"), rotten: false };
+    let rng = world.rng("lives");
+    let mut run =
+        Run { world, judge, options, node, rng, rotten: false, wal_rotten: false, io: false };
     for life in &plan.lives {
         if !run.life(life, &mut clients).await {
             return;
         }
-        run.rot::<S>(life.rot_bits);
+        run.rot(life.rot_bits);
     }
     run.life(&plan::Life::last(), &mut clients).await;
 }
@@ -110,6 +115,11 @@ struct Run<'a> {
     node: SimNode,
     rng: Rng,
     rotten: bool,
+    /// The newest frame of a write-ahead log that rots can't be told from one that was torn by a
+    /// crash: what the start cuts off may then have been acknowledged.
+    wal_rotten: bool,
+    /// The disk failed in some life.
+    io: bool,
 }
 
 impl Run<'_> {
@@ -120,6 +130,7 @@ impl Run<'_> {
         clients: &mut [C],
     ) -> bool {
         self.node.restart().await;
+        let found = self.check::<S>().await;
         self.judge.count(|s| s.lives += 1);
         let early = self.prepare(plan);
         let opened = within(self.node.call("open", S::open(self.node.env(), self.options))).await;
@@ -134,12 +145,22 @@ impl Run<'_> {
                 return false;
             }
             Some(Err(Stopped)) => return self.is_over(excuses),
-            Some(Ok(Err(e))) => return self.refused(e, excuses),
+            Some(Ok(Err(e))) => {
+                self.compare(&e, found);
+                return self.refused(e, excuses);
+            }
             Some(Ok(Ok(system))) => system,
         };
+        let cut = self.wal_rotten && system.cut_off() > 0;
+        self.judge.excuse_losses(cut);
         let (world, judge) = (self.world, self.judge);
         let life = Life { world, judge, node: &self.node, system, excuses };
         let verified = verify(&life, clients).await;
+        if cut {
+            // What is left was held against what was written; nobody can say what else is gone.
+            self.node.crash(CrashKind::Kill);
+            return false;
+        }
         if !early {
             self.node.disk().set_faults(plan.disk_faults);
         }
@@ -159,6 +180,38 @@ impl Run<'_> {
         self.is_over(excuses)
     }
 
+    /// The offline check, now and then. On a disk that nothing happened to it finds nothing.
+    async fn check<S: System>(&mut self) -> Option<Vec<String>> {
+        if !self.rng.one_in(3) {
+            return None;
+        }
+        let disk = self.node.env().disk;
+        let found = self.node.call("check", async move { S::check(disk) }).await.ok()??;
+        self.world.note(format_args!("the check finds {found:?}"));
+        match found {
+            Ok(found) => {
+                // With the format file the directory counts: before, its making was cut short.
+                let unmade = found.iter().any(|f| f.starts_with("log.format at byte 0"));
+                if !found.is_empty() && !unmade && !self.rotten && !self.io {
+                    self.judge.fail(format!("damage is found on a sound disk: {found:?}"));
+                }
+                Some(found)
+            }
+            // There is nothing there yet, or its first files are not what they should be.
+            Err(_) => None,
+        }
+    }
+
+    /// Where the start finds damage in the log, the check does.
+    fn compare(&self, refusal: &OpenError, found: Option<Vec<String>>) {
+        let text = refusal.to_string();
+        let of_log = ["wal/", "seg/", "manifest"].iter().any(|file| text.contains(file));
+        let damaged = matches!(refusal, OpenError::Damaged(_)) && of_log;
+        if damaged && found.is_some_and(|found| found.is_empty()) {
+            self.judge.fail(format!("the check finds nothing, and the start says: {text}"));
+        }
+    }
+
     /// Sets the stage; returns whether disk errors come already while opening.
     fn prepare(&mut self, plan: &plan::Life) -> bool {
         let disk = self.node.disk();
@@ -167,6 +220,7 @@ impl Run<'_> {
         if let End::AtDiskCall(n, kind) = plan.end {
             disk.crash_at(n, kind);
         }
+        self.io |= plan.disk_faults != DiskFaults::default();
         let early = self.rng.one_in(4);
         if early {
             disk.set_faults(plan.disk_faults);
@@ -231,10 +285,10 @@ impl Run<'_> {
         !self.judge.failed()
     }
 
-    fn rot<S: System>(&mut self, bits: u64) {
+    fn rot(&mut self, bits: u64) {
         let disk = self.node.disk();
         let files = disk.files();
-        let targets: Vec<_> = files.iter().filter(|(p, len)| *len > 0 && S::may_rot(p)).collect();
+        let targets: Vec<_> = files.iter().filter(|(_, len)| *len > 0).collect();
         for _ in 0..bits {
             if targets.is_empty() {
                 return;
@@ -243,6 +297,7 @@ impl Run<'_> {
             let (offset, bit) = (self.rng.below(*len), self.rng.below(8) as u8);
             disk.rot(path, offset, bit).expect("listed files exist");
             self.rotten = true;
+            self.wal_rotten |= path.starts_with("wal/");
         }
     }
 }

@@ -5,9 +5,10 @@ mod oracle;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use millstream_env::Env;
 use millstream_env::sim::SimWorld;
+use millstream_env::{Disk, Env};
 use millstream_log::EmbeddedLog;
 
 use crate::lives::{self, OpenError, System};
@@ -25,31 +26,39 @@ pub(crate) async fn run(world: SimWorld, judge: Judge, plan: Plan, options: Opti
 
 /// The system under test.
 #[derive(Clone)]
-pub(crate) struct Logs(EmbeddedLog);
+pub(crate) struct Logs {
+    log: EmbeddedLog,
+    cut_off: u64,
+}
 
 impl System for Logs {
     async fn open(env: Env, options: Options) -> Result<Self, OpenError> {
-        open(env, options).await.map(Logs)
+        open(env, options).await.map(|(log, cut_off)| Logs { log, cut_off })
     }
 
     async fn close(self) {
-        self.0.shutdown().await;
+        self.log.shutdown().await;
     }
 
-    fn may_rot(path: &str) -> bool {
-        may_rot(path)
+    fn check(disk: Arc<dyn Disk>) -> Option<Result<Vec<String>, String>> {
+        Some(check(disk))
+    }
+
+    fn cut_off(&self) -> u64 {
+        self.cut_off
     }
 }
 
 /// Opens the log where a node has it, with bounds so small that a run sees every stage of its life.
-pub(crate) async fn open(env: Env, options: Options) -> Result<EmbeddedLog, OpenError> {
+/// Tells how many bytes of an unfinished write were cut off.
+pub(crate) async fn open(env: Env, options: Options) -> Result<(EmbeddedLog, u64), OpenError> {
     let bounds = millstream_log::Options {
         planted_bug: (options.planted == Some(Planted::AcceptTornFrame))
             .then_some(millstream_log::PlantedBug::AcceptTornFrame),
         ..millstream_log::Options::tiny()
     };
     match EmbeddedLog::open(env, bounds).await {
-        Ok((log, _)) => Ok(log),
+        Ok((log, report)) => Ok((log, report.torn_bytes)),
         Err(e) => Err(refusal(e)),
     }
 }
@@ -62,8 +71,8 @@ fn refusal(e: millstream_log::OpenError) -> OpenError {
     }
 }
 
-/// A write-ahead log's last frame that rots can't be told from one that was torn by a crash: rot
-/// comes to the files that are at rest.
-pub(crate) fn may_rot(path: &str) -> bool {
-    !path.starts_with("wal/")
+/// What `millstream fsck` finds in a log.
+pub(crate) fn check(disk: Arc<dyn Disk>) -> Result<Vec<String>, String> {
+    let report = millstream_log::fsck::check(disk).map_err(|e| e.to_string())?;
+    Ok(report.findings.iter().map(|finding| finding.damage.to_string()).collect())
 }

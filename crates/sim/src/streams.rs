@@ -2,6 +2,7 @@
 //! API's operations, the engine, the tables and the log store.
 
 mod client;
+mod fan_out;
 mod lineage;
 mod oracle;
 mod reshard;
@@ -11,8 +12,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use millstream_base::{AccountId, Region, Scope};
-use millstream_env::Env;
 use millstream_env::sim::SimWorld;
+use millstream_env::{Disk, Env};
 use millstream_log::EmbeddedLog;
 use millstream_meta::RedbMeta;
 use millstream_server::auth::Caller;
@@ -45,6 +46,7 @@ pub(crate) struct Parts {
     meta: Arc<RedbMeta>,
     ids: RequestIds,
     scope: Scope,
+    cut_off: u64,
 }
 
 impl Node {
@@ -63,7 +65,7 @@ impl Parts {
 
 impl System for Node {
     async fn open(env: Env, options: Options) -> Result<Self, OpenError> {
-        let log = log::open(env.clone(), options).await?;
+        let (log, cut_off) = log::open(env.clone(), options).await?;
         let meta = Arc::new(tables::open(env.clone()).await?);
         let bounds = millstream_streams::Options {
             planted_bug: (options.planted == Some(Planted::ChildrenBeforeSeal))
@@ -84,6 +86,7 @@ impl System for Node {
             meta,
             ids: RequestIds::new(&env),
             scope: Scope::new(account, region),
+            cut_off,
         })))
     }
 
@@ -93,7 +96,11 @@ impl System for Node {
         self.0.meta.close().await;
     }
 
-    fn may_rot(path: &str) -> bool {
-        log::may_rot(path)
+    fn check(disk: Arc<dyn Disk>) -> Option<Result<Vec<String>, String>> {
+        Some(log::check(disk))
+    }
+
+    fn cut_off(&self) -> u64 {
+        self.0.cut_off
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millstream_env::Env;
 use millstream_env::sim::{Rng, SimWorld};
+use millstream_env::{Disk, Env};
 use millstream_meta::{Expect, Key, MetaError, MetaStore, RedbMeta, Revision, Row};
 use parking_lot::Mutex;
 
@@ -39,8 +39,12 @@ impl System for Tables {
         self.0.close().await;
     }
 
-    fn may_rot(_: &str) -> bool {
-        true
+    fn check(_: Arc<dyn Disk>) -> Option<Result<Vec<String>, String>> {
+        None
+    }
+
+    fn cut_off(&self) -> u64 {
+        0
     }
 }
 

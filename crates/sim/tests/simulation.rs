@@ -26,7 +26,7 @@ fn no_promise_is_broken_in_any_of_the_seeds() {
     assert!(total.acknowledged > 50 * SEEDS, "{total}");
     assert!(total.entries_read > 500 * SEEDS, "{total}");
     assert!(total.uncertain > SEEDS, "{total}");
-    assert!(total.reshards > SEEDS, "{total}");
+    assert!(total.reshards > SEEDS && total.events > SEEDS, "{total}");
     assert!(total.damage_reported > 0 && total.full_reported > 0, "{total}");
 }
 

@@ -79,13 +79,13 @@ impl Streams {
     ) -> Result<()> {
         let Some(state) = found.state(shard) else { return Ok(()) };
         let quotas = self.inner.throttle.quotas(&found.stream);
-        let admission = state.budget.admit_subscription(quotas, consumer, self.now());
-        if admission != Admission::Admitted {
-            stats.rate_exceeded.observe(1);
-        }
-        match admission {
+        match state.budget.admit_subscription(quotas, consumer, self.now()) {
+            // Counted where it is refused as too soon, which it is in any mode.
             Admission::Admitted | Admission::Exceeded => Ok(()),
-            Admission::Refused => Err(Error::StreamCallRate { stream: found.stream.clone() }),
+            Admission::Refused => {
+                stats.rate_exceeded.observe(1);
+                Err(Error::StreamCallRate { stream: found.stream.clone() })
+            }
         }
     }
 }

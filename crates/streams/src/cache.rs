@@ -186,6 +186,11 @@ impl Cache {
         }
     }
 
+    /// News of any stream.
+    pub(crate) fn news(&self) -> watch::Receiver<Revision> {
+        self.seen.subscribe()
+    }
+
     /// Waits until the copy of `stream` is newer than `revision`, at most `wait`.
     pub(crate) async fn newer_than(&self, stream: &StreamArn, revision: Revision, wait: Duration) {
         let mut seen = self.seen.subscribe();

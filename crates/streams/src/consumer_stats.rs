@@ -3,7 +3,6 @@
 
 use millstream_base::{StreamArn, StreamName};
 
-use crate::engine::Streams;
 use crate::stats::{Figure, Sample};
 
 /// Figures of one consumer.
@@ -49,7 +48,7 @@ pub struct ConsumerCounts {
 }
 
 impl ConsumerStats {
-    fn counts(&self, stream: StreamArn, consumer: StreamName) -> ConsumerCounts {
+    pub(crate) fn counts(&self, stream: StreamArn, consumer: StreamName) -> ConsumerCounts {
         ConsumerCounts {
             stream,
             consumer,
@@ -68,7 +67,7 @@ impl ConsumerStats {
         self.event_millis_behind.observe(millis_behind);
     }
 
-    fn take(&self, stream: StreamArn, consumer: StreamName) -> ConsumerSamples {
+    pub(crate) fn take(&self, stream: StreamArn, consumer: StreamName) -> ConsumerSamples {
         ConsumerSamples {
             stream,
             consumer,
@@ -79,31 +78,5 @@ impl ConsumerStats {
             event_records: self.event_records.take(),
             event_millis_behind: self.event_millis_behind.take(),
         }
-    }
-}
-
-impl Streams {
-    /// What every registered consumer did since the last call, by stream and name. What happens
-    /// meanwhile may fall on either side.
-    pub fn take_consumer_samples(&self) -> Vec<ConsumerSamples> {
-        let mut samples = Vec::new();
-        for found in self.inner.cache.all() {
-            for (name, stats) in &found.consumer_stats {
-                samples.push(stats.take(found.stream.clone(), name.clone()));
-            }
-        }
-        samples
-    }
-
-    /// Totals since the process started, of at most `limit` consumers.
-    pub fn consumer_counts(&self, limit: usize) -> Vec<ConsumerCounts> {
-        let all = self.inner.cache.all();
-        let counts = all.iter().flat_map(|found| {
-            let of = |(name, stats): (&StreamName, &std::sync::Arc<ConsumerStats>)| {
-                stats.counts(found.stream.clone(), name.clone())
-            };
-            found.consumer_stats.iter().map(of)
-        });
-        counts.take(limit).collect()
     }
 }

@@ -4,48 +4,19 @@
 //! a stream with consumers is not deleted by accident all hang on one compare-and-set. A stream
 //! that is made anew has none, and a crash leaves nothing behind.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use millstream_base::limits::{
     CONSUMERS_CREATING_MAX, CONSUMERS_PER_STREAM_COMMITTED_MAX, CONSUMERS_PER_STREAM_MAX,
     LIST_CONSUMERS_PAGE_MAX,
 };
-use millstream_base::{
-    ConsumerArn, ResourceArn, Scope, StreamArn, StreamName, Tags, Timestamp, tags,
-};
-use serde::{Deserialize, Serialize};
+use millstream_base::{ResourceArn, Scope, StreamArn, StreamName, Tags, Timestamp, tags};
 
+use crate::consumer_row::{Consumer, ConsumerRef, ConsumerStatus, Consumers};
+use crate::consumer_stats::{ConsumerCounts, ConsumerSamples, ConsumerStats};
 use crate::control_call::ControlCall;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{Commitment, StreamStatus};
 use crate::token::ConsumersToken;
-
-/// A consumer as descriptions and lists show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consumer {
-    pub arn: ConsumerArn,
-    pub status: ConsumerStatus,
-    /// Whole seconds; part of the ARN.
-    pub created: Timestamp,
-}
-
-/// How a consumer's life stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ConsumerStatus {
-    Creating,
-    Deleting,
-    Active,
-}
-
-/// The consumer that a call means: by stream and name, and by its ARN's second if that was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsumerRef {
-    pub stream: StreamArn,
-    pub name: StreamName,
-    pub created_secs: Option<u64>,
-}
 
 /// A page of a stream's consumers to be listed.
 #[derive(Clone, Copy, Debug)]
@@ -63,13 +34,6 @@ pub struct ListConsumers<'a> {
 pub struct ConsumersPage {
     pub consumers: Vec<Consumer>,
     pub next_token: Option<String>,
-}
-
-impl From<ConsumerArn> for ConsumerRef {
-    fn from(arn: ConsumerArn) -> Self {
-        let ConsumerArn { stream, name, created_secs } = arn;
-        ConsumerRef { stream, name, created_secs: Some(created_secs) }
-    }
 }
 
 impl Streams {
@@ -95,7 +59,12 @@ impl Streams {
                 let (stream, consumer) = (stream.clone(), name.clone());
                 return Err(Error::ConsumerExists { stream, consumer });
             }
-            check_quotas(stream, consumers, limit, now)?;
+            // Queues count as consumers.
+            let limit_left = limit.saturating_sub(row.queues.len() as u32);
+            if consumers.count(now) >= limit_left {
+                return Err(Error::ConsumerLimit { stream: stream.clone(), limit });
+            }
+            check_quotas(stream, consumers, now)?;
             let added = tags.iter().map(|(k, v)| (k.as_str(), v.as_str()));
             tags::check_added(&Tags::new(), added)
                 .map_err(|error| Error::Tags { stream: stream.clone(), error })?;
@@ -216,6 +185,30 @@ impl Streams {
         Ok(consumer.tags.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
     }
 
+    /// What every registered consumer did since the last call, by stream and name. What happens
+    /// meanwhile may fall on either side.
+    pub fn take_consumer_samples(&self) -> Vec<ConsumerSamples> {
+        let mut samples = Vec::new();
+        for found in self.inner.cache.all() {
+            for (name, stats) in &found.consumer_stats {
+                samples.push(stats.take(found.stream.clone(), name.clone()));
+            }
+        }
+        samples
+    }
+
+    /// Totals since the process started, of at most `limit` consumers.
+    pub fn consumer_counts(&self, limit: usize) -> Vec<ConsumerCounts> {
+        let all = self.inner.cache.all();
+        let counts = all.iter().flat_map(|found| {
+            let of = |(name, stats): (&StreamName, &std::sync::Arc<ConsumerStats>)| {
+                stats.counts(found.stream.clone(), name.clone())
+            };
+            found.consumer_stats.iter().map(of)
+        });
+        counts.take(limit).collect()
+    }
+
     async fn change_consumer_tags(
         &self,
         which: &ConsumerRef,
@@ -233,7 +226,8 @@ impl Streams {
         .await
     }
 
-    async fn consumer_limit(&self, scope: &Scope) -> Result<u32> {
+    /// How many consumers and queues a stream of that account can have.
+    pub(crate) async fn consumer_limit(&self, scope: &Scope) -> Result<u32> {
         let settings = self.describe_account_settings(scope).await?;
         Ok(match settings.commitment {
             Commitment::Disabled => CONSUMERS_PER_STREAM_MAX,
@@ -242,149 +236,12 @@ impl Streams {
     }
 }
 
-fn check_quotas(
-    stream: &StreamArn,
-    now_there: &Consumers,
-    limit: u32,
-    now: Timestamp,
-) -> Result<()> {
+fn check_quotas(stream: &StreamArn, now_there: &Consumers, now: Timestamp) -> Result<()> {
     let status =
         |s| now_there.after(None, now).filter(|(_, c)| c.status_at(now) == Some(s)).count();
-    if now_there.count(now) >= limit {
-        return Err(Error::ConsumerLimit { stream: stream.clone(), limit });
-    }
     if status(ConsumerStatus::Creating) >= CONSUMERS_CREATING_MAX as usize {
         let limit = CONSUMERS_CREATING_MAX;
         return Err(Error::ConsumersCreating { stream: stream.clone(), limit });
     }
     Ok(())
-}
-
-/// The consumers of one stream, as its row keeps them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Consumers {
-    /// Those that are gone are passed over by all who look, and dropped at the next change.
-    by_name: BTreeMap<StreamName, ConsumerRow>,
-    /// The latest second in which a consumer that is gone was made: no later one is made in it or
-    /// before, so no two ever have the same ARN.
-    gone_secs: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ConsumerRow {
-    pub(crate) created_secs: u64,
-    /// As written; [`ConsumerRow::status_at`] says what it is now.
-    status: ConsumerStatus,
-    /// When `status` ends by itself.
-    due: Timestamp,
-    tags: Tags,
-}
-
-impl Consumers {
-    /// How many there are, in whatever state.
-    pub(crate) fn count(&self, now: Timestamp) -> u32 {
-        self.after(None, now).count() as u32
-    }
-
-    pub(crate) fn get(&self, name: &StreamName, now: Timestamp) -> Option<&ConsumerRow> {
-        self.by_name.get(name).filter(|c| c.status_at(now).is_some())
-    }
-
-    /// # Errors
-    /// [`Error::ConsumerNotFound`], also for the ARN of one that was registered anew since.
-    pub(crate) fn find(&self, which: &ConsumerRef, now: Timestamp) -> Result<&ConsumerRow> {
-        let meant = |c: &&ConsumerRow| which.created_secs.is_none_or(|s| s == c.created_secs);
-        self.get(&which.name, now).filter(meant).ok_or_else(|| which.not_found())
-    }
-
-    /// Those that are there, in the order of their names.
-    pub(crate) fn after(
-        &self,
-        name: Option<&StreamName>,
-        now: Timestamp,
-    ) -> impl Iterator<Item = (&StreamName, &ConsumerRow)> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let from = name.map_or(Unbounded, Excluded);
-        let all = self.by_name.range::<StreamName, _>((from, Unbounded));
-        all.filter(move |(_, c)| c.status_at(now).is_some())
-    }
-
-    /// All rows, gone ones too.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&StreamName, &ConsumerRow)> {
-        self.by_name.iter()
-    }
-
-    fn add(&mut self, name: &StreamName, tags: Tags, creating: Duration, now: Timestamp) {
-        self.settle(now);
-        let created_secs = now.as_secs().max(self.gone_secs + 1);
-        let status = ConsumerStatus::Creating;
-        let row = ConsumerRow { created_secs, status, due: now.plus(creating), tags };
-        let before = self.by_name.insert(name.clone(), row);
-        assert!(before.is_none(), "{name} is there already: {before:?}");
-        self.settle(now);
-    }
-
-    fn remove(&mut self, name: &StreamName, deleting: Duration, now: Timestamp) {
-        if let Some(row) = self.by_name.get_mut(name) {
-            row.status = ConsumerStatus::Deleting;
-            // At once, whatever the clock does.
-            row.due = if deleting.is_zero() { Timestamp::ZERO } else { now.plus(deleting) };
-        }
-        self.settle(now);
-    }
-
-    pub(crate) fn remove_all(&mut self) {
-        self.by_name.clear();
-    }
-
-    /// Writes down what time has done.
-    pub(crate) fn settle(&mut self, now: Timestamp) {
-        let gone_secs = &mut self.gone_secs;
-        self.by_name.retain(|_, row| match row.status_at(now) {
-            Some(status) => {
-                row.status = status;
-                true
-            }
-            None => {
-                *gone_secs = (*gone_secs).max(row.created_secs);
-                false
-            }
-        });
-    }
-}
-
-impl ConsumerRow {
-    /// `None`: gone.
-    pub(crate) fn status_at(&self, now: Timestamp) -> Option<ConsumerStatus> {
-        match self.status {
-            ConsumerStatus::Creating if now < self.due => Some(ConsumerStatus::Creating),
-            ConsumerStatus::Deleting if now < self.due => Some(ConsumerStatus::Deleting),
-            ConsumerStatus::Deleting => None,
-            _ => Some(ConsumerStatus::Active),
-        }
-    }
-
-    pub(crate) fn not_active(&self, which: &ConsumerRef) -> Error {
-        Error::ConsumerNotActive {
-            stream: which.stream.clone(),
-            consumer: which.name.clone(),
-            created: Timestamp::from_secs(self.created_secs),
-        }
-    }
-
-    fn show(&self, stream: &StreamArn, name: &StreamName, now: Timestamp) -> Consumer {
-        let created_secs = self.created_secs;
-        Consumer {
-            arn: ConsumerArn { stream: stream.clone(), name: name.clone(), created_secs },
-            status: self.status_at(now).unwrap_or(ConsumerStatus::Deleting),
-            created: Timestamp::from_secs(created_secs),
-        }
-    }
-}
-
-impl ConsumerRef {
-    pub(crate) fn not_found(&self) -> Error {
-        let (stream, consumer) = (self.stream.clone(), self.name.clone());
-        Error::ConsumerNotFound { stream, consumer }
-    }
 }

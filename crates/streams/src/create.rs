@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Usage;
 use crate::cache::Snapshot;
-use crate::consumers::Consumers;
+use crate::consumer_row::Consumers;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{
@@ -102,7 +102,7 @@ impl Streams {
     ///
     /// # Errors
     /// [`Error::StreamNotFound`]; [`Error::StreamNotActive`] if it is DELETING already;
-    /// [`Error::StreamHasConsumers`]; [`Error::StreamsChanging`].
+    /// [`Error::StreamHasQueues`], [`Error::StreamHasConsumers`]; [`Error::StreamsChanging`].
     pub async fn delete_stream(
         &self,
         stream: &StreamArn,
@@ -113,6 +113,10 @@ impl Streams {
             .change(stream, |row, status, now| {
                 if status == StreamStatus::Deleting {
                     return Err(Error::StreamNotActive { stream: stream.clone(), status });
+                }
+                if !row.queues.is_empty() {
+                    let (stream, count) = (stream.clone(), row.queues.len());
+                    return Err(Error::StreamHasQueues { stream, count });
                 }
                 if row.consumers.count(now) > 0 && !enforce_consumer_deletion {
                     return Err(Error::StreamHasConsumers { stream: stream.clone() });
@@ -232,13 +236,14 @@ impl Streams {
             shards: ShardMap::new(shard_count, created),
             doomed: Vec::new(),
             changes: Changes::default(),
+            queues: Vec::new(),
             consumers: Consumers::default(),
             reshard: None,
         }
     }
 
     /// A number that no stream had before.
-    async fn next_family(&self) -> Result<u32> {
+    pub(crate) async fn next_family(&self) -> Result<u32> {
         let key = Key::new("counter/log-family");
         loop {
             let row = self.inner.meta.get(&key).await?;

@@ -58,6 +58,7 @@ impl Streams {
             shard_metrics: row.shard_metrics.clone(),
             open_shard_count: open,
             consumer_count: row.consumers.count(self.now()),
+            queue_count: row.queues.len() as u32,
             max_record_kib: row.max_record_kib,
             distribution: row.distribution,
             warm_throughput: warm_throughput(&found),

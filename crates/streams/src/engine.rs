@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::model::StreamStatus;
 use crate::options::Options;
+use crate::queue::registry::Queues;
 use crate::reshard::Resharding;
 use crate::stats::StreamCounts;
 use crate::stream_row::{StreamRow, key_of};
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) cache: Arc<Cache>,
     pub(crate) token_key: TokenKey,
     pub(crate) throttle: Throttle,
+    pub(crate) queues: Queues,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) feed: Feed,
     pub(crate) resharding: Resharding,
@@ -56,6 +58,7 @@ impl Streams {
         for task in tasks {
             task.join().await;
         }
+        self.inner.queues.shutdown().await;
     }
 
     /// What every stream did since the process started.

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use millstream_base::{
-    AccountId, HashKeyRange, ResourceArn, Retention, RetentionError, Scope, ShardId, StreamArn,
-    StreamName, TagError, Timestamp,
+    AccountId, HashKeyRange, QueueArn, ResourceArn, Retention, RetentionError, Scope, ShardId,
+    StreamArn, StreamName, TagError, Timestamp,
 };
 use millstream_log::{AppendError, LogError, ReadError};
 use millstream_meta::MetaError;
 
 use crate::model::{IteratorType, StreamStatus};
+use crate::queue_model::QueueStatus;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -122,6 +123,30 @@ pub enum Error {
     SubscriptionsFull { consumer: StreamName },
 
     // Queues.
+    #[error("queue {queue} does not exist")]
+    QueueNotFound { queue: QueueArn },
+    #[error("a queue {name} exists in {scope} already")]
+    QueueExists { scope: Scope, name: StreamName },
+    #[error("queue {queue} is {status}, not ACTIVE")]
+    QueueNotActive { queue: QueueArn, status: QueueStatus },
+    #[error("queue {queue} is asked for more at once than it can do")]
+    QueueThrottled { queue: QueueArn },
+    #[error("stream {stream} has {limit} consumers and queues already")]
+    QueuesPerStream { stream: StreamArn, limit: u32 },
+    #[error("account {account} has {limit} queues CREATING or DELETING already")]
+    QueuesChanging { account: AccountId, limit: u32 },
+    #[error("stream {stream} is provisioned, and queues need an on-demand stream")]
+    QueueNeedsOnDemand { stream: StreamArn },
+    #[error("stream {stream} has {count} queues")]
+    StreamHasQueues { stream: StreamArn, count: usize },
+    #[error("stream {stream} has queues and can't become provisioned")]
+    QueuesKeepMode { stream: StreamArn },
+    #[error("queue {queue} has no policy")]
+    QueuePolicyNotFound { queue: QueueArn },
+    #[error("a filter of {count} streams is longer than {max}")]
+    QueueFilterTooLong { count: usize, max: usize },
+    #[error("tags of {queue}: {error}")]
+    QueueTags { queue: QueueArn, error: TagError },
 
     // Encryption, policies, monitoring.
     #[error("{key_id:?} names no key")]
@@ -215,6 +240,14 @@ impl Error {
             ShardLimit { .. } | ShardsPerStream { .. } | StreamsChanging { .. } => {
                 ErrorKind::LimitExceeded
             }
+            QueueNotFound { .. } | QueuePolicyNotFound { .. } => ErrorKind::NotFound,
+            QueueExists { .. } | QueueNotActive { .. } => ErrorKind::Conflict,
+            StreamHasQueues { .. } | QueuesKeepMode { .. } => ErrorKind::Conflict,
+            QueuesPerStream { .. } | QueuesChanging { .. } => ErrorKind::LimitExceeded,
+            QueueNeedsOnDemand { .. } | QueueFilterTooLong { .. } | QueueTags { .. } => {
+                ErrorKind::Invalid
+            }
+            QueueThrottled { .. } => ErrorKind::Throttled,
             OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
             ModeSwitches { .. } | EncryptionChanges { .. } => ErrorKind::LimitExceeded,
             KeyNotFound { .. } | PolicyNotFound { .. } => ErrorKind::NotFound,

@@ -10,6 +10,9 @@
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
 //! | `encryption`, `monitoring`, `policies` | more settings |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
+//! | `consumers`, `consumer_row`, `consumer_stats` | fan-out consumers |
+//! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
+//! | `queues`, `queue` | the operations on queues, and what serves one |
 //! | `consumers`, `consumer_stats` | fan-out consumers |
 //! | `subscribe`, `subscriptions`, `feed`, `pace` | records pushed to them |
 //! | `put`, `iterator`, `get`, `reader`, `token`, `tokens` | records |
@@ -26,6 +29,7 @@ mod account;
 mod admit;
 mod bucket;
 mod cache;
+mod consumer_row;
 mod consumer_stats;
 mod consumers;
 mod control_call;
@@ -47,6 +51,9 @@ mod options;
 mod pace;
 mod policies;
 mod put;
+mod queue;
+mod queue_model;
+mod queues;
 mod quotas;
 mod reader;
 mod reshard;
@@ -76,8 +83,9 @@ mod trim;
 mod tests;
 
 pub use bucket::PerSecond;
+pub use consumer_row::{Consumer, ConsumerRef, ConsumerStatus};
 pub use consumer_stats::{ConsumerCounts, ConsumerSamples};
-pub use consumers::{Consumer, ConsumerRef, ConsumerStatus, ConsumersPage, ListConsumers};
+pub use consumers::{ConsumersPage, ListConsumers};
 pub use control_call::{ControlCall, ControlRates, Per};
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
@@ -88,11 +96,12 @@ pub use monitoring::MonitoringChange;
 #[cfg(feature = "planted-bugs")]
 #[doc(hidden)]
 pub use options::PlantedBug;
-pub use options::{Options, StateDurations};
+pub use options::{Options, StateDurations, SubscriptionOptions};
+pub use queue_model::*;
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};
 pub use samples::{CallSamples, ShardCounts, ShardSamples, StreamSamples};
 pub use scaling_options::{Autoscale, AutoscaleRules, AutoscaleStream, ScalingOptions};
 pub use shard_count::ShardCountUpdate;
 pub use stats::{CallCounts, Sample, StreamCounts};
-pub use subscribe::{Subscription, SubscriptionOptions};
+pub use subscribe::Subscription;

@@ -151,6 +151,7 @@ pub struct StreamSummary {
     /// 0 while the stream is being made.
     pub open_shard_count: u32,
     pub consumer_count: u32,
+    pub queue_count: u32,
     pub max_record_kib: u32,
     pub distribution: RecordDistribution,
     pub warm_throughput: Option<WarmThroughput>,

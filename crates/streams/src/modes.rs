@@ -41,6 +41,9 @@ impl Streams {
                 if row.mode == mode {
                     return Ok(false);
                 }
+                if mode == StreamMode::Provisioned && !row.queues.is_empty() {
+                    return Err(Error::QueuesKeepMode { stream: stream.clone() });
+                }
                 check_leaving(row)?;
                 let (times, max) = (&mut row.changes.mode, MODE_SWITCHES_PER_DAY);
                 if !Changes::admit(times, now, max) {

@@ -6,12 +6,14 @@ use millstream_base::limits;
 
 use crate::quotas::QuotaSettings;
 use crate::scaling_options::ScalingOptions;
-use crate::subscribe::SubscriptionOptions;
 
 /// Options of the engine; [`Default`] is what a node starts with.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub state_durations: StateDurations,
+    /// This engine's name among all on the same stores, its own and the same after a restart: it
+    /// takes up at once what it served before.
+    pub node: String,
     pub subscriptions: SubscriptionOptions,
     /// Throughput and rates.
     pub quotas: QuotaSettings,
@@ -66,6 +68,9 @@ pub struct StateDurations {
     pub resharding: Duration,
     pub consumer_creating: Duration,
     pub consumer_deleting: Duration,
+    pub queue_creating: Duration,
+    pub queue_updating: Duration,
+    pub queue_deleting: Duration,
 }
 
 impl StateDurations {
@@ -77,6 +82,9 @@ impl StateDurations {
         resharding: Duration::from_secs(30),
         consumer_creating: Duration::from_secs(10),
         consumer_deleting: Duration::from_secs(10),
+        queue_creating: Duration::from_secs(10),
+        queue_updating: Duration::from_secs(5),
+        queue_deleting: Duration::from_secs(10),
     };
 }
 
@@ -84,6 +92,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             state_durations: StateDurations::default(),
+            node: "local".to_owned(),
             subscriptions: SubscriptionOptions::default(),
             quotas: QuotaSettings::default(),
             shards_per_account_max: limits::SHARDS_PER_ACCOUNT_DEFAULT,
@@ -92,9 +101,36 @@ impl Default for Options {
             next_token_life: limits::NEXT_TOKEN_LIFE,
             sweep_interval: Duration::from_secs(1),
             trim_interval: Duration::from_secs(60),
+            scaling: ScalingOptions::default(),
             #[cfg(feature = "planted-bugs")]
             planted_bug: None,
-            scaling: ScalingOptions::default(),
+        }
+    }
+}
+
+/// Settings of subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubscriptionOptions {
+    /// How long a subscription lasts.
+    pub life: Duration,
+    /// How often a subscription without records tells where it is.
+    pub idle_interval: Duration,
+    /// For how long after its beginning a subscription can't be taken over.
+    pub takeover_after: Duration,
+    /// How long a subscription goes on after its consumer was deregistered.
+    pub linger: Duration,
+    /// Subscriptions of this node at once; further ones are refused.
+    pub count_max: usize,
+}
+
+impl Default for SubscriptionOptions {
+    fn default() -> Self {
+        SubscriptionOptions {
+            life: limits::SUBSCRIPTION_LIFE,
+            idle_interval: limits::SUBSCRIPTION_IDLE_INTERVAL,
+            takeover_after: limits::SUBSCRIPTION_TAKEOVER_AFTER,
+            linger: limits::SUBSCRIPTION_LINGER,
+            count_max: 10_000,
         }
     }
 }

@@ -12,7 +12,7 @@ use millstream_meta::{Document, Expect, Key, MetaError};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Snapshot;
-use crate::consumers::{ConsumerRef, ConsumerStatus};
+use crate::consumer_row::{ConsumerRef, ConsumerStatus};
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::StreamStatus;

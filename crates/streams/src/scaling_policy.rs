@@ -11,6 +11,8 @@
 //! Invariant: `merge_below` is at most half of `split_above`, so what was merged is not split again
 //! by the same load, nor the other way round.
 
+use std::cmp::Reverse;
+
 use millstream_base::{HashKey, HashKeyRange, ShardId};
 
 /// When to split and when to merge.
@@ -107,7 +109,7 @@ fn splits(rules: &Rules, need: Need, shards: &[ShardLoad], keys: &[KeyLoad]) -> 
     }
     if steps.len() < wanted {
         let taken: Vec<ShardId> = steps.iter().map(|s| s.first()).collect();
-        by_heat.sort_by(|a, b| width(b.range).cmp(&width(a.range)));
+        by_heat.sort_by_key(|s| Reverse(width(s.range)));
         let rest = by_heat.iter().filter(|s| !taken.contains(&s.shard));
         let halves =
             rest.filter_map(|s| Some(Step::Split { shard: s.shard, at: middle(s.range)? }));

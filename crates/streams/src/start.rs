@@ -13,6 +13,7 @@ use crate::engine::{Inner, Streams};
 use crate::error::Result;
 use crate::feed::Feed;
 use crate::options::Options;
+use crate::queue::registry::Queues;
 use crate::reshard::Resharding;
 use crate::subscriptions::Subscriptions;
 use crate::throttle::Throttle;
@@ -35,6 +36,15 @@ impl Streams {
         let (stop, stopped) = watch::channel(false);
         let follow = cache.clone().follow(env.clone(), changes, stopped.clone());
         let follow = env.spawn("streams-follow", follow);
+        let (queues, follow_queues) = Queues::load(
+            env.clone(),
+            log.clone(),
+            meta.clone(),
+            cache.clone(),
+            options.node.clone(),
+            stopped.clone(),
+        )
+        .await?;
         let throttle = Throttle::new(options.quotas.clone());
         let inner = Inner {
             env: env.clone(),
@@ -43,12 +53,13 @@ impl Streams {
             options,
             cache,
             token_key,
+            queues,
             subscriptions: Subscriptions::default(),
             feed: Feed::default(),
             throttle,
             resharding: Resharding::default(),
             stop,
-            tasks: Mutex::new(vec![follow]),
+            tasks: Mutex::new(vec![follow, follow_queues]),
         };
         let streams = Streams { inner: Arc::new(inner) };
         let weak = Arc::downgrade(&streams.inner);

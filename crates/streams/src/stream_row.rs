@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use millstream_base::{Retention, ShardId, StreamArn, Tags, Timestamp};
+use millstream_base::{QueueId, Retention, ShardId, StreamArn, Tags, Timestamp};
 use millstream_log::LogId;
 use millstream_meta::{Document, Key};
 use serde::{Deserialize, Serialize};
 
-use crate::consumers::Consumers;
+use crate::consumer_row::Consumers;
 use crate::model::{
     Encryption, RecordDistribution, ShardMetric, StreamMode, StreamStatus, WarmThroughput,
 };
@@ -60,6 +60,9 @@ pub(crate) struct StreamRow {
     /// Changes that are counted over a day.
     #[serde(default)]
     pub(crate) changes: Changes,
+    /// The queues that deliver this stream; as long as there are any, it can't be deleted.
+    #[serde(default)]
+    pub(crate) queues: Vec<QueueId>,
     /// Fan-out consumers.
     #[serde(default)]
     pub(crate) consumers: Consumers,

@@ -3,23 +3,20 @@
 //! A subscription reads from the log behind the [`Feed`](crate::feed::Feed), so many who follow
 //! one shard cost one reading. It ends after five minutes, at the shard's end, when the same
 //! consumer subscribes anew, when its stream or the node goes, and a while after its consumer
-//! went. Nothing is read
-//! before the caller asks for the next event: a slow consumer holds one event and no more.
+//! went. Nothing is read before the caller asks for the next event: a slow consumer holds one
+//! event and no more.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use millstream_base::limits::{
-    SUBSCRIPTION_FIRST_EVENT_AFTER, SUBSCRIPTION_IDLE_INTERVAL, SUBSCRIPTION_LIFE,
-    SUBSCRIPTION_LINGER, SUBSCRIPTION_TAKEOVER_AFTER,
-};
+use millstream_base::limits::SUBSCRIPTION_FIRST_EVENT_AFTER;
 use millstream_base::{ConsumerArn, ShardId};
 use millstream_log::ReadLimit;
 use tokio::time::{Instant, sleep_until};
 
 use crate::cache::Snapshot;
+use crate::consumer_row::{ConsumerRef, ConsumerStatus};
 use crate::consumer_stats::ConsumerStats;
-use crate::consumers::{ConsumerRef, ConsumerStatus};
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, Stand, Stretch, SubscriptionEvent};
@@ -31,33 +28,6 @@ use crate::subscriptions::{End, Refused, Seat, SubscriptionKey};
 /// Pause before a shard is looked at again that says it has news and then has none: its log is
 /// sealed and its row does not tell yet.
 const QUIET_PAUSE: Duration = Duration::from_millis(20);
-
-/// Settings of subscriptions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SubscriptionOptions {
-    /// How long a subscription lasts.
-    pub life: Duration,
-    /// How often a subscription without records tells where it is.
-    pub idle_interval: Duration,
-    /// For how long after its beginning a subscription can't be taken over.
-    pub takeover_after: Duration,
-    /// How long a subscription goes on after its consumer was deregistered.
-    pub linger: Duration,
-    /// Subscriptions of this node at once; further ones are refused.
-    pub count_max: usize,
-}
-
-impl Default for SubscriptionOptions {
-    fn default() -> Self {
-        SubscriptionOptions {
-            life: SUBSCRIPTION_LIFE,
-            idle_interval: SUBSCRIPTION_IDLE_INTERVAL,
-            takeover_after: SUBSCRIPTION_TAKEOVER_AFTER,
-            linger: SUBSCRIPTION_LINGER,
-            count_max: 10_000,
-        }
-    }
-}
 
 /// A consumer's way along one shard.
 pub struct Subscription {
@@ -87,13 +57,13 @@ enum Woken {
 
 impl Streams {
     /// Subscribes a consumer to a shard. The first event comes with the first records, at the
-    /// latest after [`SubscriptionOptions::idle_interval`].
+    /// latest after [`crate::SubscriptionOptions::idle_interval`].
     ///
     /// # Errors
     /// In this order: the stream and the consumer exist, the consumer is ACTIVE, it did not call
-    /// less than a second ago (where rates are enforced), the shard exists,
-    /// the starting position is one (as in [`Streams::get_shard_iterator`]), the consumer
-    /// subscribed to the shard a moment ago, the node has no room for more.
+    /// less than a second ago (where rates are enforced), the shard exists, the starting position
+    /// is one (as in [`Streams::get_shard_iterator`]), the consumer subscribed to the shard a
+    /// moment ago, the node has no room for more.
     pub async fn subscribe_to_shard(
         &self,
         consumer: &ConsumerArn,

@@ -7,6 +7,7 @@ mod listing;
 mod memory_log;
 mod modes;
 mod policies;
+mod queues;
 mod quotas;
 mod reading;
 mod resharding;

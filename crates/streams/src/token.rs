@@ -228,15 +228,15 @@ impl Token for ConsumersToken {
     }
 }
 
-fn put_u32(out: &mut Vec<u8>, n: u32) {
+pub(crate) fn put_u32(out: &mut Vec<u8>, n: u32) {
     out.extend_from_slice(&n.to_be_bytes());
 }
 
-fn put_u64(out: &mut Vec<u8>, n: u64) {
+pub(crate) fn put_u64(out: &mut Vec<u8>, n: u64) {
     out.extend_from_slice(&n.to_be_bytes());
 }
 
-fn put_stream(out: &mut Vec<u8>, stream: &StreamArn) {
+pub(crate) fn put_stream(out: &mut Vec<u8>, stream: &StreamArn) {
     out.extend_from_slice(stream.account().as_str().as_bytes());
     for text in [stream.region().as_str(), stream.name().as_str()] {
         out.push(text.len() as u8); // both are at most 128 bytes long
@@ -253,25 +253,25 @@ impl Reader<'_> {
         self.0 = rest;
         Some(*taken)
     }
-    fn u8(&mut self) -> Option<u8> {
+    pub(crate) fn u8(&mut self) -> Option<u8> {
         self.take().map(u8::from_be_bytes)
     }
-    fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         self.take().map(u32::from_be_bytes)
     }
-    fn u64(&mut self) -> Option<u64> {
+    pub(crate) fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_be_bytes)
     }
-    fn shard(&mut self) -> Option<ShardId> {
+    pub(crate) fn shard(&mut self) -> Option<ShardId> {
         shard(self.u32()?)
     }
-    fn text(&mut self) -> Option<&str> {
+    pub(crate) fn text(&mut self) -> Option<&str> {
         let len = usize::from(self.u8()?);
         let (text, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         std::str::from_utf8(text).ok()
     }
-    fn stream(&mut self) -> Option<StreamArn> {
+    pub(crate) fn stream(&mut self) -> Option<StreamArn> {
         let account = AccountId::new(std::str::from_utf8(&self.take::<12>()?).ok()?).ok()?;
         let region = Region::new(self.text()?).ok()?;
         let name = StreamName::new(self.text()?).ok()?;

@@ -66,7 +66,12 @@ impl Streams {
         self.inner.token_key.open(text).ok_or(Error::NextTokenInvalid)
     }
 
-    fn check_list_token(&self, issued: Timestamp, given_in: &Scope, used_in: &Scope) -> Result<()> {
+    pub(crate) fn check_list_token(
+        &self,
+        issued: Timestamp,
+        given_in: &Scope,
+        used_in: &Scope,
+    ) -> Result<()> {
         if given_in != used_in {
             return Err(Error::NextTokenInvalid);
         }

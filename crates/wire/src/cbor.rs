@@ -356,7 +356,7 @@ impl Decoder for CborDecoder<'_> {
         }
     }
 
-    fn text(&mut self) -> Result<Text> {
+    fn shared_text(&mut self) -> Result<Text> {
         match self.peek()? {
             Type::String => {
                 let length = self.tokens.str()?.len();

@@ -62,7 +62,7 @@ pub trait Decoder {
     fn string(&mut self) -> Result<String, DecodeError>;
     fn blob(&mut self) -> Result<Bytes, DecodeError>;
     /// A string that may share its memory with others.
-    fn text(&mut self) -> Result<Text, DecodeError> {
+    fn shared_text(&mut self) -> Result<Text, DecodeError> {
         self.string().map(Text::from)
     }
     fn time(&mut self) -> Result<Time, DecodeError>;

@@ -44,6 +44,33 @@ fn frames(events: Vec<Result<Ticks, ServiceError>>, codec: Codec) -> Vec<Frame> 
     frames
 }
 
+/// Frames that were made before tell the same as the events they were made of.
+#[test]
+fn frames_of_events_are_events() {
+    let tick = |number| Ticks::Tick(Tick { number });
+    let error = ServiceError::new("ResourceInUseException", 400, "taken over");
+    let told = || {
+        let error = error.clone();
+        Events::<Ticks>::of_frames(move |codec| {
+            let frame = |n| Ok(millstream_wire::events::event_frame(&tick(n), codec));
+            futures_util::stream::iter([frame(1), frame(2), Err(error)])
+        })
+    };
+    let all = |stream: futures_util::stream::BoxStream<'static, _>| {
+        futures_util::FutureExt::now_or_never(stream.collect::<Vec<_>>()).expect("no waiting")
+    };
+    assert_eq!(all(told().into_stream()), [Ok(tick(1)), Ok(tick(2)), Err(error.clone())]);
+    for codec in [Codec::Json, Codec::Cbor] {
+        let plain =
+            Events::new(futures_util::stream::iter([Ok(tick(1)), Ok(tick(2)), Err(error.clone())]));
+        let whole = |events: Events<Ticks>| {
+            let frames = events.into_frames(codec).map(|frame| frame.expect("a frame"));
+            futures_util::FutureExt::now_or_never(frames.collect::<Vec<Bytes>>()).expect("at once")
+        };
+        assert_eq!(whole(told()), whole(plain), "{codec:?}");
+    }
+}
+
 #[test]
 fn events_and_the_error_that_ends_them_come_back() {
     let tick = |number| Ticks::Tick(Tick { number });

@@ -1,7 +1,9 @@
-//! `millstream streams`: create, list, describe, find what is hot, delete, and wait until it is done.
+//! `millstream streams`: create, list, describe, find what is hot, split, merge, scale, delete, and
+//! wait until it is done.
 
 mod describe;
 mod hot;
+mod reshard;
 pub mod wait;
 
 use std::process::ExitCode;
@@ -23,12 +25,14 @@ use crate::{connect, output};
 use describe::DescribeArgs;
 pub use describe::shards;
 use hot::HotArgs;
+use reshard::{MergeArgs, ScaleArgs, SplitArgs};
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   millstream streams create orders --shards 4 --retention 7d
   millstream streams list --output json
   millstream streams describe orders
+  millstream streams scale orders 8
   millstream streams delete orders")]
 pub struct StreamsArgs {
     #[command(subcommand)]
@@ -48,6 +52,12 @@ enum Streams {
     Describe(DescribeArgs),
     /// Show which shards and keys the load lies on
     Hot(HotArgs),
+    /// Split a shard in two and wait until it is done
+    Split(SplitArgs),
+    /// Merge two neighbouring shards and wait until it is done
+    Merge(MergeArgs),
+    /// Change the number of open shards and wait until it is done
+    Scale(ScaleArgs),
     /// Delete a stream with its records and wait until it is gone
     Delete(DeleteArgs),
 }
@@ -112,6 +122,9 @@ pub async fn run(global: &Global, args: StreamsArgs) -> anyhow::Result<ExitCode>
         Streams::List => list(&client, global.output).await?,
         Streams::Describe(args) => describe::run(&client, global.output, args).await?,
         Streams::Hot(args) => hot::run(&client, global.output, args).await?,
+        Streams::Split(args) => reshard::split(&env, &client, global.output, args).await?,
+        Streams::Merge(args) => reshard::merge(&env, &client, global.output, args).await?,
+        Streams::Scale(args) => reshard::scale(&env, &client, global.output, args).await?,
         Streams::Delete(args) => delete_command(&env, &client, global.output, args).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -13,6 +13,7 @@ mod modes;
 mod monitoring;
 mod policies;
 mod policy_document;
+mod queues;
 mod rates;
 mod records;
 mod reshard;
@@ -96,6 +97,23 @@ operations! {
     subscribe_to_shard: SubscribeToShardInput => Events<api::SubscribeToShardEventStream>;
 
     // queues
+    create_queue: CreateQueueInput => api::CreateQueueOutput;
+    describe_queue: DescribeQueueInput => api::DescribeQueueOutput;
+    list_queues: ListQueuesInput => api::ListQueuesOutput;
+    update_queue: UpdateQueueInput => api::UpdateQueueOutput;
+    delete_queue: DeleteQueueInput => ();
+    receive_queue_records: ReceiveQueueRecordsInput => api::ReceiveQueueRecordsOutput;
+    acknowledge_queue_records: AcknowledgeQueueRecordsInput => api::AcknowledgeQueueRecordsOutput;
+    update_queue_records_visibility: UpdateQueueRecordsVisibilityInput =>
+        api::UpdateQueueRecordsVisibilityOutput;
+    receive_dead_letter_queue_records: ReceiveDeadLetterQueueRecordsInput =>
+        api::ReceiveDeadLetterQueueRecordsOutput;
+    acknowledge_dead_letter_queue_records: AcknowledgeDeadLetterQueueRecordsInput =>
+        api::AcknowledgeDeadLetterQueueRecordsOutput;
+    update_dead_letter_queue_records_visibility: UpdateDeadLetterQueueRecordsVisibilityInput =>
+        api::UpdateDeadLetterQueueRecordsVisibilityOutput;
+    restore_dead_letter_queue_records: RestoreDeadLetterQueueRecordsInput =>
+        api::RestoreDeadLetterQueueRecordsOutput;
 
     // tags
     add_tags_to_stream: AddTagsToStreamInput => ();

@@ -59,14 +59,14 @@ impl lives::Client<Logs> for LogClient {
 
     async fn recover(&mut self, life: &Life<'_>) -> Reply<bool> {
         let log = LogId::new(99, self.all().len() as u32); // nobody has sealed or deleted it
-        let made = life.call(move |s| async move { s.0.create(vec![log]).await }).await?;
+        let made = life.call(move |s| async move { s.log.create(vec![log]).await }).await?;
         self.oracle.borrow_mut().create_asked(log);
         if made.is_ok() {
             self.oracle.borrow_mut().created(log);
         }
         let (id, batch) = self.oracle.borrow_mut().begin(log, life.world.now(), vec![100]);
         let mut done =
-            life.call(move |s| async move { s.0.append(vec![(log, batch)]).await }).await?;
+            life.call(move |s| async move { s.log.append(vec![(log, batch)]).await }).await?;
         let done = done.pop().expect("one batch, one answer");
         let well = done.is_ok();
         self.settle(life, id, log, 0, done);
@@ -108,7 +108,7 @@ impl LogClient {
             (0..rng.between(1, 2)).map(|i| LogId::new(family, count as u32 + i as u32)).collect();
         logs.iter().for_each(|l| self.oracle.borrow_mut().create_asked(*l));
         let asked = logs.clone();
-        let done = life.call(move |s| async move { s.0.create(asked).await }).await?;
+        let done = life.call(move |s| async move { s.log.create(asked).await }).await?;
         match done {
             Ok(()) => {
                 logs.iter().for_each(|l| self.oracle.borrow_mut().created(*l));
@@ -135,7 +135,7 @@ impl LogClient {
             asked.push((id, log, bytes));
             batches.push((log, batch));
         }
-        match life.call(move |s| async move { s.0.append(batches).await }).await {
+        match life.call(move |s| async move { s.log.append(batches).await }).await {
             Ok(answers) => {
                 if answers.len() != asked.len() {
                     life.judge.fail(format!("{} batches, {answers:?}", asked.len()));
@@ -214,7 +214,7 @@ impl LogClient {
             let mut oracle = self.oracle.borrow_mut();
             (oracle.now(), oracle.log(log).deleted == Certainty::Yes)
         };
-        let got = life.call(move |s| async move { s.0.read(log, from, limit).await }).await?;
+        let got = life.call(move |s| async move { s.log.read(log, from, limit).await }).await?;
         match got {
             Ok(_) if gone => {
                 life.judge.fail(format!("{log} was deleted, and a read succeeds"));
@@ -298,7 +298,7 @@ impl LogClient {
             };
             (oracle.now(), at)
         };
-        match life.call(move |s| async move { s.0.find(log, at).await }).await? {
+        match life.call(move |s| async move { s.log.find(log, at).await }).await? {
             Ok(position) => {
                 let verdict = self.oracle.borrow_mut().found(log, at, asked, position);
                 self.hold(life, verdict);
@@ -317,7 +317,7 @@ impl LogClient {
         let before = known[upto * upto / known.len()]; // rather less than more
         self.oracle.borrow_mut().trim_asked(log, before);
         let asked = self.oracle.borrow_mut().now();
-        match life.call(move |s| async move { s.0.trim(log, before).await }).await? {
+        match life.call(move |s| async move { s.log.trim(log, before).await }).await? {
             Ok(()) => self.oracle.borrow_mut().trimmed(log, before),
             Err(e) => self.control_error(life, log, asked, &e),
         }
@@ -333,7 +333,7 @@ impl LogClient {
             }
             oracle.now()
         };
-        match life.call(move |s| async move { s.0.seal(log).await }).await? {
+        match life.call(move |s| async move { s.log.seal(log).await }).await? {
             Ok(tail) => {
                 let verdict = self.oracle.borrow_mut().sealed(log, asked, tail);
                 self.hold(life, verdict);
@@ -355,7 +355,7 @@ impl LogClient {
             }
             existed
         };
-        match life.call(move |s| async move { s.0.delete(vec![log]).await }).await? {
+        match life.call(move |s| async move { s.log.delete(vec![log]).await }).await? {
             // Else the log may be made only now, by a call that began before.
             Ok(()) if existed => self.oracle.borrow_mut().log(log).deleted = Certainty::Yes,
             Ok(()) => {}
@@ -366,7 +366,7 @@ impl LogClient {
 
     async fn tail(&mut self, life: &Life<'_>, log: LogId) -> Reply<()> {
         let asked = self.oracle.borrow_mut().now();
-        let tail = life.call(move |s| async move { s.0.tail(log).map(|t| *t.borrow()) }).await?;
+        let tail = life.call(move |s| async move { s.log.tail(log).map(|t| *t.borrow()) }).await?;
         match tail {
             Ok(tail) => {
                 let verdict = self.oracle.borrow_mut().tail(log, asked, tail);
@@ -380,9 +380,9 @@ impl LogClient {
     async fn upkeep(&mut self, life: &Life<'_>, rng: &mut Rng) -> Reply<()> {
         if rng.one_in(2) {
             // Its errors stand in the health report; appends show whether they matter.
-            life.call(|s| async move { s.0.checkpoint().await }).await.map(drop)
+            life.call(|s| async move { s.log.checkpoint().await }).await.map(drop)
         } else {
-            life.call(|s| async move { s.0.scrub().await }).await
+            life.call(|s| async move { s.log.scrub().await }).await
         }
     }
 

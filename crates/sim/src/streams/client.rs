@@ -108,7 +108,7 @@ impl StreamClient {
 
     /// One random operation that begins with this stream.
     async fn step_on(&mut self, life: &Life<'_>, stream: &str, rng: &mut Rng) -> Reply<()> {
-        match rng.weighted(&[30, 30, 12, 40, 4, 1, 6, 3, 4, 8, 4]) {
+        match rng.weighted(&[30, 30, 12, 40, 4, 1, 6, 3, 4, 8, 4, 5]) {
             0 => self.put_record(life, stream, rng).await,
             1 => self.put_records(life, stream, rng).await,
             2 => self.new_reader(life, stream, rng).await,
@@ -119,7 +119,8 @@ impl StreamClient {
             7 => self.lengthen(life, stream).await,
             8 => self.look(life, stream).await,
             9 => self.reshard(life, stream, rng).await,
-            _ => self.look_back(life, stream, rng).await,
+            10 => self.look_back(life, stream, rng).await,
+            _ => self.subscribe(life, stream, rng).await,
         }
     }
 
@@ -173,14 +174,10 @@ impl StreamClient {
         }
     }
 
-    /// The engine has no better word for a call that meets the end of its stream.
-    fn troubled(&self, life: &Life<'_>, stream: &str, what: &str) {
-        let ending = self.oracle.borrow().streams.get(stream).is_some_and(|s| s.delete_asked);
-        if ending {
-            life.world.note(format_args!("{stream} is being deleted: {what}"));
-        } else {
-            life.troubled(&what);
-        }
+    /// A call about a stream failed for a reason of the node's: fine if there is one. That the
+    /// stream is deleted meanwhile is none.
+    pub(super) fn troubled(&self, life: &Life<'_>, stream: &str, what: &str) {
+        life.troubled(&format_args!("{stream}: {what}"));
     }
 
     async fn create(&mut self, life: &Life<'_>, rng: &mut Rng) -> Reply<()> {
@@ -383,10 +380,10 @@ impl StreamClient {
         rng.one_in(2).then(|| key.to_string())
     }
 
-    async fn new_reader(&mut self, life: &Life<'_>, stream: &str, rng: &mut Rng) -> Reply<()> {
-        let shard = self.oracle.borrow().some_shard(stream, rng);
-        let known = self.oracle.borrow().known(stream, &shard);
-        let start = match rng.below(5) {
+    /// Where to begin reading a shard: one of five ways.
+    pub(super) fn some_start(&self, stream: &str, shard: &str, rng: &mut Rng) -> Start {
+        let known = self.oracle.borrow().known(stream, shard);
+        match rng.below(5) {
             0 => Start::Latest(0, 0),
             1 if !known.is_empty() => Start::At(rng.pick(&known).0.clone()),
             2 if !known.is_empty() => Start::After(rng.pick(&known).0.clone()),
@@ -395,7 +392,12 @@ impl StreamClient {
                 if times.is_empty() { Start::Horizon } else { Start::Time(*rng.pick(&times)) }
             }
             _ => Start::Horizon,
-        };
+        }
+    }
+
+    async fn new_reader(&mut self, life: &Life<'_>, stream: &str, rng: &mut Rng) -> Reply<()> {
+        let shard = self.oracle.borrow().some_shard(stream, rng);
+        let start = self.some_start(stream, &shard, rng);
         let place = Place { stream: stream.to_string(), shard, start, last: None };
         if let Some(reader) = self.iterator(life, place).await? {
             if self.readers.len() == READERS_MAX {
@@ -530,7 +532,7 @@ impl StreamClient {
         }
     }
 
-    async fn read_all(&self, life: &Life<'_>, stream: &str, shard: &str) -> Reply<()> {
+    pub(super) async fn read_all(&self, life: &Life<'_>, stream: &str, shard: &str) -> Reply<()> {
         let place = Place {
             stream: stream.to_string(),
             shard: shard.to_string(),

@@ -25,6 +25,8 @@ pub(crate) struct StreamOracle {
     pub(crate) streams: BTreeMap<String, StreamModel>,
     /// Clients that are doing something with a stream.
     busy: BTreeMap<String, u32>,
+    /// Streams and clients whose fan-out consumer is registered.
+    pub(crate) consumers: BTreeSet<(String, usize)>,
     /// The latest time that the clock ever showed, in milliseconds.
     clock_peak: i64,
     records: Vec<RecordModel>,
@@ -113,6 +115,7 @@ impl StreamOracle {
             tick: 0,
             streams: BTreeMap::new(),
             busy: BTreeMap::new(),
+            consumers: BTreeSet::new(),
             clock_peak: 0,
             records: Vec::new(),
         }

@@ -80,6 +80,15 @@ impl StreamClient {
                 life.world.note(format_args!("client {}: {stream} is resharded", self.client));
                 life.judge.count(|s| s.reshards += 1);
                 self.shards(life, stream).await?;
+                // The newest record of each shard that may be closed now.
+                for shard in open.iter().map(|s| &s.shard_id) {
+                    self.read_all(life, stream, shard).await?;
+                    let arrived = self.oracle.borrow().arrivals(stream);
+                    let of_shard = arrived.into_iter().filter(|(s, _)| s == shard);
+                    if let Some((shard, at)) = of_shard.max_by_key(|(_, at)| *at) {
+                        self.look_at(life, stream, &shard, at).await?;
+                    }
+                }
             }
             Err(e) if another_was_faster(&e) => life.judge.count(|s| s.refused += 1),
             Err(e) => self.excuse(life, stream, asked, &e),
@@ -87,8 +96,7 @@ impl StreamClient {
         Ok(())
     }
 
-    /// Who lists the shards of a record's arrival finds the record's shard among them, and whoever
-    /// reads from that time on therefore gets the record.
+    /// Looks at the shards of some record's arrival.
     pub(super) async fn look_back(
         &mut self,
         life: &Life<'_>,
@@ -100,6 +108,12 @@ impl StreamClient {
             return Ok(());
         }
         let (shard, at) = rng.pick(&arrived).clone();
+        self.look_at(life, stream, &shard, at).await
+    }
+
+    /// Who lists the shards of a record's arrival finds the record's shard among them, and whoever
+    /// reads from that time on therefore gets the record.
+    async fn look_at(&self, life: &Life<'_>, stream: &str, shard: &str, at: i64) -> Reply<()> {
         let filter = api::ShardFilter {
             r#type: api::ShardFilterType::AtTimestamp,
             timestamp: Some(Time::from_millis(at)),
@@ -109,7 +123,7 @@ impl StreamClient {
             return Ok(());
         };
         self.hold(life, whole_ring(listed.iter()));
-        let missing = !listed.iter().any(|s| s.shard_id == shard);
+        let missing = !listed.iter().any(|s| s.shard_id == *shard);
         if missing && !self.may_be_expired(life, stream) {
             life.judge.fail(format!(
                 "LOST: a record arrived at {at} in {shard} of {stream}, which is not among the \

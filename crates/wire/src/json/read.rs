@@ -337,7 +337,7 @@ impl Decoder for JsonDecoder<'_> {
         self.text_string().map(Cow::into_owned)
     }
 
-    fn text(&mut self) -> Result<Text> {
+    fn shared_text(&mut self) -> Result<Text> {
         if self.peek() != b'"' {
             return self.wrong(Asked::String);
         }

@@ -133,7 +133,7 @@ impl Value for Text {
     }
 
     fn decode(d: &mut dyn Decoder) -> Result<Self, DecodeError> {
-        d.text()
+        d.shared_text()
     }
 
     fn validate(&self, v: &mut Validator<'_>, checks: &'static [Check]) {

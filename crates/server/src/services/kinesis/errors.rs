@@ -18,6 +18,17 @@ pub const THROTTLED: &str = "ProvisionedThroughputExceededException";
 pub const INTERNAL_FAILURE: &str = "InternalFailure";
 pub const INTERNAL_FAILURE_SENTENCE: &str = "Internal service failure.";
 
+/// Code and sentence of a receipt handle that stands for nothing. Ours; the codes are the model's.
+pub const HANDLE_INVALID: (&str, &str) = (
+    "InvalidArgumentException",
+    "The receipt handle was not given by this queue for this operation.",
+);
+pub const HANDLE_GONE: (&str, &str) = (
+    "ResourceNotFoundException",
+    "The receipt handle is not valid any more: the record was received again, acknowledged, set \
+     aside or restored since, or has expired.",
+);
+
 /// Which call failed, where AWS's words hang on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum During {
@@ -112,6 +123,56 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
         )),
         Error::Tags { stream, error } => tags(&stream, &error, during),
 
+        // Ours: all sentences about queues.
+        Error::QueueNotFound { queue } => {
+            not_found(format!("Queue {queue} under account {} not found.", queue.scope.account))
+        }
+        Error::QueueExists { scope, name } => {
+            in_use(format!("Queue {name} under account {} already exists.", scope.account))
+        }
+        Error::QueueNotActive { queue, status } => in_use(format!(
+            "Queue {queue} under account {} not ACTIVE, instead in state {status}",
+            queue.scope.account
+        )),
+        Error::QueueThrottled { queue } => ServiceError::new(
+            "ThrottlingException",
+            400,
+            format!("Rate exceeded for queue {queue}."),
+        ),
+        Error::QueuesPerStream { stream, limit } => limit_exceeded(format!(
+            "This request would exceed the limit of consumers and queues for the stream {}. \
+             Limit: {limit}.",
+            under(&stream)
+        )),
+        Error::QueuesChanging { account, limit } => limit_exceeded(format!(
+            "This request would exceed the limit on the number of queues that can simultaneously \
+             be in CREATING or DELETING for the account {account}. Limit: {limit}."
+        )),
+        Error::QueueNeedsOnDemand { stream } => ServiceError::validation(format!(
+            "Request is invalid. Stream {} is in Provisioned mode.",
+            under(&stream)
+        )),
+        Error::StreamHasQueues { stream, .. } => in_use(format!(
+            "DeleteStream can't delete {}:{} because there are queues associated with this data \
+             stream. Delete the queues first.",
+            stream.account(),
+            stream.name()
+        )),
+        Error::QueuesKeepMode { stream } => in_use(format!(
+            "Stream {} can't be switched to Provisioned mode because there are queues associated \
+             with it.",
+            under(&stream)
+        )),
+        Error::QueuePolicyNotFound { queue } => {
+            not_found(format!("No resource policy found for resource ARN {queue}"))
+        }
+        Error::QueueFilterTooLong { count, max } => {
+            invalid(format!("StreamFilter has {count} members, which exceeds the limit of {max}."))
+        }
+        Error::QueueTags { queue, error } => {
+            let named = format!("queue {} under account {}", queue.id, queue.scope.account);
+            tags_of(&named, &error, during)
+        }
         Error::ConsumerNotFound { stream, consumer } => consumer_missing(&stream, &consumer),
         // Ours.
         Error::ConsumerExists { stream, consumer } => {
@@ -416,6 +477,38 @@ pub fn filter_takes_no(filter: &str, member: &str) -> ServiceError {
     invalid(format!("{member} cannot be provided with the ShardFilter type {filter}."))
 }
 
+/// Ours: an ARN that no queue can have.
+pub fn no_queue_of(arn: &str) -> ServiceError {
+    not_found(format!("Queue {arn} not found."))
+}
+
+/// Ours in words; that there is exactly one is the guide's.
+pub fn one_stream_per_queue() -> ServiceError {
+    violation("Value at 'streamConfigurationList'", "length less than or equal to 1".to_owned())
+}
+
+/// Ours in words, the kind is the model's.
+pub fn queue_start_needs_timestamp() -> ServiceError {
+    ServiceError::validation("Timestamp must be provided with the StartingPosition AT_TIMESTAMP.")
+}
+
+/// As above.
+pub fn queue_start_takes_no_timestamp(kind: &str) -> ServiceError {
+    ServiceError::validation(format!(
+        "Timestamp cannot be provided with the StartingPosition {kind}."
+    ))
+}
+
+/// Ours in words; that it is required is the model's.
+pub fn max_receive_count_missing() -> ServiceError {
+    ServiceError::validation("MaxReceiveCount must be provided with the TargetType BUILT_IN.")
+}
+
+/// Ours.
+pub fn max_receive_count_unexpected() -> ServiceError {
+    ServiceError::validation("MaxReceiveCount cannot be provided with the TargetType NONE.")
+}
+
 /// The sign of success of a dry run (ours in words, AWS's in kind).
 pub fn dry_run() -> ServiceError {
     ServiceError::new(
@@ -426,6 +519,11 @@ pub fn dry_run() -> ServiceError {
 }
 
 fn tags(stream: &StreamArn, error: &TagError, during: During) -> ServiceError {
+    tags_of(&format!("stream {}", under(stream)), error, during)
+}
+
+/// `resource`: `stream X under account A`.
+fn tags_of(resource: &str, error: &TagError, during: During) -> ServiceError {
     let attempt = match during {
         During::RemoveTags => "remove tags from",
         _ => "add tags to",
@@ -436,24 +534,20 @@ fn tags(stream: &StreamArn, error: &TagError, during: During) -> ServiceError {
              white space, _ . / = + - % @.",
         ),
         TagError::IllegalCharacters { .. } => invalid(format!(
-            "Failed to {attempt} stream {} because some tags contained illegal characters. The \
-             allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@'.",
-            under(stream)
+            "Failed to {attempt} {resource} because some tags contained illegal characters. The \
+             allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@'."
         )),
         // Ours.
         TagError::Reserved { .. } => invalid(format!(
-            "Failed to {attempt} stream {} because tag keys with the prefix 'aws:' are reserved.",
-            under(stream)
+            "Failed to {attempt} {resource} because tag keys with the prefix 'aws:' are reserved."
         )),
         TagError::Length { min, max, .. } => invalid(format!(
-            "Failed to {attempt} stream {} because some tags are not {min} to {max} characters \
-             long.",
-            under(stream)
+            "Failed to {attempt} {resource} because some tags are not {min} to {max} characters \
+             long."
         )),
         TagError::TooMany { .. } => invalid(format!(
-            "Failed to {attempt} stream {} because a given stream cannot have more than {} tags \
+            "Failed to {attempt} {resource} because a given stream cannot have more than {} tags \
              associated with it.",
-            under(stream),
             limits::TAGS_PER_RESOURCE_MAX
         )),
     }

@@ -2,6 +2,7 @@
 //! identities.
 
 use millstream_api::kinesis as api;
+use millstream_base::QueueArn;
 use millstream_streams::Error;
 use millstream_wire::ServiceError;
 
@@ -18,10 +19,14 @@ impl DataStreams {
         _: &Call,
         input: api::PutResourcePolicyInput,
     ) -> Result<(), ServiceError> {
+        if let Ok(queue) = QueueArn::parse(&input.resource_arn) {
+            self.engine.queue_policy(&queue).await.map_err(control)?;
+            check(&input.policy, &queue.to_string())?;
+            return self.engine.put_queue_policy(&queue, &input.policy).await.map_err(control);
+        }
         let resource = target::policy_holder(&input.resource_arn)?;
         self.engine.check_policy_holder(&resource).await.map_err(control)?;
-        policy_document::check(&input.policy, &resource.to_string())
-            .map_err(|fault| errors::policy_invalid(&fault.to_string()))?;
+        check(&input.policy, &resource.to_string())?;
         self.engine.put_policy(&resource, &input.policy).await.map_err(control)
     }
 
@@ -30,8 +35,11 @@ impl DataStreams {
         _: &Call,
         input: api::GetResourcePolicyInput,
     ) -> Result<api::GetResourcePolicyOutput, ServiceError> {
-        let resource = target::policy_holder(&input.resource_arn)?;
-        let policy = self.engine.policy(&resource).await.map_err(control)?;
+        let policy = match QueueArn::parse(&input.resource_arn) {
+            Ok(queue) => self.engine.queue_policy(&queue).await,
+            Err(_) => self.engine.policy(&target::policy_holder(&input.resource_arn)?).await,
+        };
+        let policy = policy.map_err(control)?;
         Ok(api::GetResourcePolicyOutput { policy: policy.unwrap_or_else(|| NO_POLICY.to_owned()) })
     }
 
@@ -40,9 +48,17 @@ impl DataStreams {
         _: &Call,
         input: api::DeleteResourcePolicyInput,
     ) -> Result<(), ServiceError> {
+        if let Ok(queue) = QueueArn::parse(&input.resource_arn) {
+            return self.engine.delete_queue_policy(&queue).await.map_err(control);
+        }
         let resource = target::policy_holder(&input.resource_arn)?;
         self.engine.delete_policy(&resource).await.map_err(control)
     }
+}
+
+fn check(policy: &str, resource: &str) -> Result<(), ServiceError> {
+    policy_document::check(policy, resource)
+        .map_err(|fault| errors::policy_invalid(&fault.to_string()))
 }
 
 fn control(error: Error) -> ServiceError {

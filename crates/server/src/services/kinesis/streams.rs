@@ -93,7 +93,7 @@ impl DataStreams {
             max_record_size_in_kib: Some(shapes::int(s.max_record_kib)),
             channel_count: Some(0),
             record_distribution_strategy: Some(shapes::distribution(s.distribution)),
-            queue_count: Some(0),
+            queue_count: Some(shapes::int(s.queue_count)),
         };
         Ok(api::DescribeStreamSummaryOutput { stream_description_summary })
     }

@@ -1,7 +1,7 @@
-//! Tags of streams, by stream and by ARN: one set, two faces.
+//! Tags of streams, by stream and by ARN: one set, two faces; and of queues, by ARN.
 
 use millstream_api::kinesis as api;
-use millstream_base::ResourceArn;
+use millstream_base::{QueueArn, ResourceArn};
 use millstream_streams as engine;
 use millstream_wire::ServiceError;
 
@@ -48,6 +48,9 @@ impl DataStreams {
         _: &Call,
         input: api::TagResourceInput,
     ) -> Result<(), ServiceError> {
+        if let Ok(queue) = QueueArn::parse(&input.resource_arn) {
+            return self.engine.add_queue_tags(&queue, &input.tags).await.map_err(adding);
+        }
         match target::resource(&input.resource_arn)? {
             ResourceArn::Stream(stream) => self.engine.add_tags(&stream, &input.tags).await,
             consumer => self.engine.add_consumer_tags(&consumer_of(consumer), &input.tags).await,
@@ -60,6 +63,10 @@ impl DataStreams {
         _: &Call,
         input: api::UntagResourceInput,
     ) -> Result<(), ServiceError> {
+        if let Ok(queue) = QueueArn::parse(&input.resource_arn) {
+            let removed = self.engine.remove_queue_tags(&queue, &input.tag_keys).await;
+            return removed.map_err(removing);
+        }
         let keys = &input.tag_keys;
         match target::resource(&input.resource_arn)? {
             ResourceArn::Stream(stream) => self.engine.remove_tags(&stream, keys).await,
@@ -73,6 +80,12 @@ impl DataStreams {
         _: &Call,
         input: api::ListTagsForResourceInput,
     ) -> Result<api::ListTagsForResourceOutput, ServiceError> {
+        if let Ok(queue) = QueueArn::parse(&input.resource_arn) {
+            let found = self.engine.list_queue_tags(&queue).await.map_err(adding)?;
+            return Ok(api::ListTagsForResourceOutput {
+                tags: Some(tags(found.into_iter().collect())),
+            });
+        }
         let listed = match target::resource(&input.resource_arn)? {
             ResourceArn::Stream(stream) => {
                 self.engine.list_tags(&stream, None, None).await.map(|page| page.tags)
