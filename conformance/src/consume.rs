@@ -31,7 +31,7 @@ use moto::Moto;
 use stream::{Form, Stream};
 
 /// Longest wait for records that were put: leases, a reshard and slow virtual machines included.
-const SEEN_MAX: Duration = Duration::from_secs(180);
+const SEEN_MAX: Duration = Duration::from_secs(300);
 /// Between two looks at what has come.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Records of each batch and key.

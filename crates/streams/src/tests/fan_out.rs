@@ -1,6 +1,7 @@
 //! Subscriptions: what is pushed, where it is cut, when it ends, and what it costs.
 
 use millstream_base::ConsumerArn;
+use millstream_base::limits::SUBSCRIPTION_LINGER;
 use tokio::time::{Instant, timeout};
 
 use super::*;
@@ -178,6 +179,12 @@ async fn a_closed_shard_ends_with_its_children_and_no_continuation() {
     assert_eq!(found, children);
     assert!(end.child_shards.iter().all(|c| c.parents == [ShardId::new(0)]));
     assert!(subscription.next().await.is_none(), "the shard's end is the subscription's");
+    let behind = world.register(&stream, "behind").await.unwrap();
+    let mut behind = world.subscribe(&behind, StartingPosition::TRIM_HORIZON).await.unwrap();
+    let last = event(&mut behind).await;
+    assert!(last.continuation.is_some() && last.records.len() == 1 && last.child_shards.is_empty());
+    let end = event(&mut behind).await;
+    assert!(end.continuation.is_none() && end.records.is_empty(), "the end comes alone");
     let late = world.register(&stream, "late").await.unwrap();
     let mut late = world.subscribe(&late, StartingPosition::LATEST).await.unwrap();
     assert_eq!(event(&mut late).await.child_shards.len(), 2, "at once, not when idle");
@@ -232,6 +239,15 @@ async fn an_older_subscription_gives_way_and_a_young_one_does_not() {
     assert_eq!(world.streams.subscription_count(), 1);
 }
 
+async fn error_after_idle_events(subscription: &mut Subscription) -> Error {
+    loop {
+        match subscription.next().await.expect("an error ends it") {
+            Ok(event) => assert!(event.records.is_empty()),
+            Err(error) => return error,
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn consumers_that_are_not_active_do_not_subscribe() {
     let second = Duration::from_secs(1);
@@ -242,8 +258,11 @@ async fn consumers_that_are_not_active_do_not_subscribe() {
     world.pass(second);
     let mut subscription = world.subscribe(&consumer, StartingPosition::LATEST).await.unwrap();
     world.streams.deregister_stream_consumer(&consumer.clone().into()).await.unwrap();
-    let ended = timeout(MOMENT, subscription.next()).await.expect("told at once");
-    assert!(matches!(ended, Some(Err(Error::ConsumerNotFound { .. }))));
+    let began = Instant::now();
+    let ended = error_after_idle_events(&mut subscription).await;
+    assert!(matches!(ended, Error::ConsumerNotFound { .. }));
+    let lasted = began.elapsed();
+    assert!(lasted >= SUBSCRIPTION_LINGER, "whoever reads may stop before it is told: {lasted:?}");
     let refused = world.subscribe(&consumer, StartingPosition::LATEST).await;
     assert!(matches!(refused.err(), Some(Error::ConsumerNotActive { .. })));
     world.pass(second);
@@ -258,8 +277,8 @@ async fn a_consumer_that_another_node_removed_is_noticed() {
     let mut subscription = world.subscribe(&consumer, StartingPosition::LATEST).await.unwrap();
     let other = world.another().await;
     other.deregister_stream_consumer(&consumer.clone().into()).await.unwrap();
-    let ended = subscription.next().await;
-    assert!(matches!(ended, Some(Err(Error::ConsumerNotFound { .. }))), "at the next beat");
+    let ended = error_after_idle_events(&mut subscription).await;
+    assert!(matches!(ended, Error::ConsumerNotFound { .. }));
     let consumer = world.register(&stream, "d").await.unwrap();
     let mut subscription = world.subscribe(&consumer, StartingPosition::LATEST).await.unwrap();
     other.delete_stream(&stream, true).await.unwrap();
