@@ -100,8 +100,8 @@ pub async fn perform(sdk: &Sdk, operation: &str, p: Params<'_>) -> Result<Answer
             answer(sent.send().await, |out| {
                 json!({
                     "StreamName": out.stream_name(), "StreamARN": out.stream_arn(),
-                    "CurrentShardLevelMetrics": out.current_shard_level_metrics.map(names),
-                    "DesiredShardLevelMetrics": out.desired_shard_level_metrics.map(names),
+                    "CurrentShardLevelMetrics": out.current_shard_level_metrics.as_deref().map(names),
+                    "DesiredShardLevelMetrics": out.desired_shard_level_metrics.as_deref().map(names),
                 })
             })
         }
@@ -114,8 +114,8 @@ pub async fn perform(sdk: &Sdk, operation: &str, p: Params<'_>) -> Result<Answer
             answer(sent.send().await, |out| {
                 json!({
                     "StreamName": out.stream_name(), "StreamARN": out.stream_arn(),
-                    "CurrentShardLevelMetrics": out.current_shard_level_metrics.map(names),
-                    "DesiredShardLevelMetrics": out.desired_shard_level_metrics.map(names),
+                    "CurrentShardLevelMetrics": out.current_shard_level_metrics.as_deref().map(names),
+                    "DesiredShardLevelMetrics": out.desired_shard_level_metrics.as_deref().map(names),
                 })
             })
         }
@@ -150,7 +150,7 @@ pub fn warm_throughput(told: &WarmThroughputObject) -> Value {
 
 /// The metrics per shard as a description has them.
 pub fn monitoring(told: &[EnhancedMetrics]) -> Vec<Value> {
-    let one = |told: &EnhancedMetrics| json!({"ShardLevelMetrics": told.shard_level_metrics.clone().map(names)});
+    let one = |told: &EnhancedMetrics| json!({"ShardLevelMetrics": told.shard_level_metrics.as_deref().map(names)});
     told.iter().map(one).collect()
 }
 
@@ -174,7 +174,6 @@ fn metrics(p: Params<'_>) -> Option<Vec<MetricsName>> {
     Some(asked.iter().map(|name| MetricsName::from(name.as_str())).collect())
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "an adapter for Option::map")]
-fn names(told: Vec<MetricsName>) -> Vec<String> {
+fn names(told: &[MetricsName]) -> Vec<String> {
     told.iter().map(|name| name.as_str().to_owned()).collect()
 }
