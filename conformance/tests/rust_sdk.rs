@@ -1,6 +1,9 @@
 //! The catalogue through aws-sdk-rust, for the operations an application uses.
 #![allow(clippy::disallowed_methods, reason = "a test program stands outside the house")]
 
+#[path = "rust_sdk/settings.rs"]
+mod settings;
+
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
@@ -10,8 +13,8 @@ use aws_sdk_kinesis::config::{BehaviorVersion, Region};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::{Blob, DateTime};
 use aws_sdk_kinesis::types::{
-    PutRecordsRequestEntry, Shard, ShardFilter, ShardFilterType, ShardIteratorType, StreamMode,
-    StreamModeDetails, Tag,
+    ChildShard, PutRecordsRequestEntry, Shard, ShardFilter, ShardFilterType, ShardIteratorType,
+    StreamMode, StreamModeDetails, Tag,
 };
 use aws_sdk_kinesis::{Client as Sdk, Config};
 use conformance::base64;
@@ -88,14 +91,13 @@ where
 async fn perform(sdk: &Sdk, operation: &str, p: Params<'_>) -> Result<Answer> {
     match operation {
         "CreateStream" => {
-            let mode = p.0.get("StreamModeDetails").and_then(|mode| mode["StreamMode"].as_str());
-            let mode = mode.map(StreamMode::from);
-            let mode = mode.map(|mode| StreamModeDetails::builder().stream_mode(mode).build());
             let sent = sdk
                 .create_stream()
                 .set_stream_name(p.text("StreamName"))
                 .set_shard_count(p.int("ShardCount"))
-                .set_stream_mode_details(mode.transpose()?)
+                .set_stream_mode_details(p.mode()?)
+                .set_warm_throughput_mibps(p.int("WarmThroughputMiBps"))
+                .set_record_distribution_strategy(settings::distribution(p))
                 .set_max_record_size_in_kib(p.int("MaxRecordSizeInKiB"))
                 .set_tags(p.texts_by_key("Tags"));
             answer(sent.send().await, |_| json!({}))
@@ -162,10 +164,12 @@ async fn perform(sdk: &Sdk, operation: &str, p: Params<'_>) -> Result<Answer> {
                 .set_explicit_hash_key(p.text("ExplicitHashKey"))
                 .set_sequence_number_for_ordering(p.text("SequenceNumberForOrdering"))
                 .set_dry_run(p.flag("DryRun"));
-            answer(
-                sent.send().await,
-                |out| json!({"ShardId": out.shard_id(), "SequenceNumber": out.sequence_number()}),
-            )
+            answer(sent.send().await, |out| {
+                json!({
+                    "ShardId": out.shard_id(), "SequenceNumber": out.sequence_number(),
+                    "EncryptionType": out.encryption_type().map(|kind| kind.as_str().to_owned()),
+                })
+            })
         }
         "PutRecords" => put_records(sdk, p).await,
         "GetShardIterator" => {
@@ -320,14 +324,11 @@ async fn perform(sdk: &Sdk, operation: &str, p: Params<'_>) -> Result<Answer> {
                 "ShardLimit": out.shard_limit(), "OpenShardCount": out.open_shard_count(),
                 "OnDemandStreamCount": out.on_demand_stream_count(),
                 "OnDemandStreamCountLimit": out.on_demand_stream_count_limit(),
+                "ChannelCount": out.channel_count(),
+                "ChannelCountLimit": out.channel_count_limit(),
             })
         }),
-        "DescribeAccountSettings" => answer(sdk.describe_account_settings().send().await, |out| {
-            let status = out.minimum_throughput_billing_commitment();
-            let status = status.map(|one| json!({"Status": one.status().as_str()}));
-            json!({"MinimumThroughputBillingCommitment": status})
-        }),
-        other => bail!("{other} is not wired to the Rust SDK"),
+        other => settings::perform(sdk, other, p).await,
     }
 }
 
@@ -369,15 +370,10 @@ async fn subscribe(sdk: &Sdk, p: Params<'_>) -> Result<Answer> {
         events += 1;
         // The SDK has an empty text where the model's required member is missing.
         let number = Some(event.continuation_sequence_number()).filter(|n| !n.is_empty());
-        let children: Vec<Value> = event
-            .child_shards()
-            .iter()
-            .map(|c| json!({"ShardId": c.shard_id(), "ParentShards": c.parent_shards()}))
-            .collect();
         last = json!({
             "ContinuationSequenceNumber": number,
             "MillisBehindLatest": event.millis_behind_latest(),
-            "ChildShards": Some(children).filter(|c| !c.is_empty()),
+            "ChildShards": children(event.child_shards()),
         });
     }
     last["Records"] = Value::Array(records);
@@ -395,7 +391,6 @@ async fn describe(sdk: &Sdk, p: Params<'_>) -> Result<Answer> {
     answer(sent.send().await, |out| {
         let told = out.stream_description().expect("an output without its one member");
         let shards: Vec<Value> = told.shards().iter().map(shard).collect();
-        let monitoring = told.enhanced_monitoring().len();
         json!({"StreamDescription": {
             "StreamName": told.stream_name(), "StreamARN": told.stream_arn(),
             "StreamStatus": told.stream_status().as_str(),
@@ -404,7 +399,7 @@ async fn describe(sdk: &Sdk, p: Params<'_>) -> Result<Answer> {
             "Shards": shards, "HasMoreShards": told.has_more_shards(),
             "RetentionPeriodHours": told.retention_period_hours(),
             "StreamCreationTimestamp": seconds(told.stream_creation_timestamp()),
-            "EnhancedMonitoring": vec![json!({}); monitoring],
+            "EnhancedMonitoring": settings::monitoring(told.enhanced_monitoring()),
             "EncryptionType": told.encryption_type().map(|kind| kind.as_str().to_owned()),
             "KeyId": told.key_id(),
         }})
@@ -425,9 +420,13 @@ async fn summary(sdk: &Sdk, p: Params<'_>) -> Result<Answer> {
                 .map(|mode| json!({"StreamMode": mode.stream_mode().as_str()})),
             "RetentionPeriodHours": told.retention_period_hours(),
             "StreamCreationTimestamp": seconds(told.stream_creation_timestamp()),
-            "EnhancedMonitoring": vec![json!({}); told.enhanced_monitoring().len()],
+            "EnhancedMonitoring": settings::monitoring(told.enhanced_monitoring()),
             "EncryptionType": told.encryption_type().map(|kind| kind.as_str().to_owned()),
+            "KeyId": told.key_id(), "ChannelCount": told.channel_count(),
             "OpenShardCount": told.open_shard_count(), "ConsumerCount": told.consumer_count(),
+            "WarmThroughput": told.warm_throughput().map(settings::warm_throughput),
+            "RecordDistributionStrategy": told.record_distribution_strategy()
+                .map(|kind| kind.as_str().to_owned()),
             "MaxRecordSizeInKiB": told.max_record_size_in_kib(),
         }})
     })
@@ -460,7 +459,10 @@ async fn put_records(sdk: &Sdk, p: Params<'_>) -> Result<Answer> {
                 })
             })
             .collect();
-        json!({"FailedRecordCount": out.failed_record_count(), "Records": results})
+        json!({
+            "FailedRecordCount": out.failed_record_count(), "Records": results,
+            "EncryptionType": out.encryption_type().map(|kind| kind.as_str().to_owned()),
+        })
     })
 }
 
@@ -482,12 +484,26 @@ async fn get_records(sdk: &Sdk, p: Params<'_>) -> Result<Answer> {
         .set_dry_run(p.flag("DryRun"));
     answer(sent.send().await, |out| {
         let records: Vec<Value> = out.records().iter().map(record).collect();
-        let children = (!out.child_shards().is_empty()).then(|| out.child_shards().len());
         json!({
             "Records": records, "NextShardIterator": out.next_shard_iterator(),
-            "MillisBehindLatest": out.millis_behind_latest(), "ChildShards": children,
+            "MillisBehindLatest": out.millis_behind_latest(), "ChildShards": children(out.child_shards()),
         })
     })
+}
+
+/// The children of a closed shard; the SDK has an empty list where there are none.
+fn children(told: &[ChildShard]) -> Option<Vec<Value>> {
+    let one = |child: &ChildShard| {
+        let range = child.hash_key_range().expect("a child without its range");
+        json!({
+            "ShardId": child.shard_id(), "ParentShards": child.parent_shards(),
+            "HashKeyRange": {
+                "StartingHashKey": range.starting_hash_key(),
+                "EndingHashKey": range.ending_hash_key(),
+            },
+        })
+    };
+    (!told.is_empty()).then(|| told.iter().map(one).collect())
 }
 
 fn filter(value: &Value) -> Result<ShardFilter> {
@@ -562,6 +578,14 @@ impl Params<'_> {
     fn time(self, name: &str) -> Option<DateTime> {
         let seconds = self.0.get(name)?.as_f64()?;
         Some(DateTime::from_millis((seconds * 1000.0).round() as i64))
+    }
+
+    fn mode(self) -> Result<Option<StreamModeDetails>> {
+        let Some(mode) = self.0.get("StreamModeDetails").and_then(Value::as_object) else {
+            return Ok(None);
+        };
+        let kind = Params(mode).text("StreamMode").map(|kind| StreamMode::from(kind.as_str()));
+        Ok(Some(StreamModeDetails::builder().set_stream_mode(kind).build()?))
     }
 
     fn texts(self, name: &str) -> Option<Vec<String>> {
