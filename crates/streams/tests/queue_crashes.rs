@@ -229,10 +229,8 @@ async fn come_and_go(
                     assert_ne!(before, Some(true), "{name} was made twice");
                     Some(true)
                 }
-                Err(Error::QueueExists { .. }) => {
-                    assert_ne!(before, Some(false), "{name} came back");
-                    None // perhaps half made: the sweeper decides
-                }
+                // Perhaps half made, or its deletion is not done yet: the sweeper decides.
+                Err(Error::QueueExists { .. }) => before.filter(|exists| !exists),
                 Err(_) => None,
             }
         } else {
@@ -242,7 +240,10 @@ async fn come_and_go(
                     assert_ne!(before, Some(true), "{name} was lost");
                     Some(false)
                 }
-                Some(queue) => streams.delete_queue(queue).await.is_ok().then_some(false),
+                Some(queue) => {
+                    assert_ne!(before, Some(false), "{name} came back");
+                    streams.delete_queue(queue).await.is_ok().then_some(false)
+                }
             }
         };
         exists.lock().insert(name, after);
