@@ -175,7 +175,7 @@ fn paginators_and_waiters() {
         "--shard-to-split",
         "shardId-000000000000",
         "--new-starting-hash-key",
-        "1",
+        "1000",
     ])
     .expect("split");
     run(&["wait", "stream-exists", "--stream-name", "two"]).expect("it is active again");
