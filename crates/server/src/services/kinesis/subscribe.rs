@@ -46,15 +46,25 @@ fn frames(
     codec: Codec,
 ) -> impl Stream<Item = Result<Bytes, ServiceError>> {
     stream::unfold((subscription, false), move |(mut subscription, behind)| async move {
-        // One that catches up has always something to write. Requests come in between.
         if behind {
-            tokio::task::yield_now().await;
+            give_way().await;
         }
         let told = subscription.next().await?;
         let behind = told.as_ref().is_ok_and(|event| event.millis_behind_latest > 0);
         let frame = told.map(|event| frame(&event, codec)).map_err(errors::in_event_stream);
         Some((frame, (subscription, behind)))
     })
+}
+
+/// Turns that a subscriber who catches up leaves to others before its next event: it has always
+/// something to write, and where many do, requests would have to queue behind all of them. Where
+/// nobody else waits, a turn is over at once.
+const TURNS_LEFT_TO_OTHERS: usize = 8;
+
+async fn give_way() {
+    for _ in 0..TURNS_LEFT_TO_OTHERS {
+        tokio::task::yield_now().await;
+    }
 }
 
 fn frame(event: &Arc<SubscriptionEvent>, codec: Codec) -> Bytes {
