@@ -23,6 +23,8 @@ const ACTIVE_MAX: Duration = Duration::from_secs(30);
 const OPEN_FILES_MAX: usize = 350;
 /// How long it may take to close what its clients left.
 const SETTLE_MAX: Duration = Duration::from_secs(10);
+/// Servers that play cases side by side.
+const SERVERS_AT_ONCE: usize = 6;
 /// Failures printed in full.
 const FAILURES_SHOWN_MAX: usize = 40;
 
@@ -42,21 +44,20 @@ pub fn play_catalogue(connect: &Connect, workers: usize) {
     for case in cases {
         groups.entry(case.config.clone()).or_default().push(case);
     }
-    let mut played = 0;
-    let mut failures = Vec::new();
-    let mut name = String::new();
-    for (config, cases) in groups {
-        let options = Options { config, ..Options::default() };
-        let mut server = Server::start(options).expect("the server starts");
-        let outcome = play_group(&server, cases, connect, workers).expect("a client starts");
-        name = outcome.client;
-        played += outcome.played;
-        failures.extend(outcome.failures);
-        let alive = server.assert_alive().and_then(|()| no_leak(&server));
-        if let Err(error) = alive.and_then(|()| server.stop()) {
-            failures.push(format!("the server did not survive the cases: {error:#}"));
+    // Groups wait much and work little: side by side, the largest first.
+    let mut groups: Vec<(String, Vec<Case>)> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, cases)| std::cmp::Reverse(cases.len()));
+    let (next, total) = (AtomicUsize::new(0), Mutex::new(Outcome::default()));
+    let work = || {
+        while let Some((config, cases)) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = play_on_server(config, cases, connect, workers);
+            total.lock().expect("no holder panics").add(outcome);
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        (0..SERVERS_AT_ONCE.min(groups.len())).for_each(|_| drop(scope.spawn(work)));
+    });
+    let Outcome { client: name, played, failures } = total.into_inner().expect("no holder panics");
     println!("{name}: {played} cases played, {} differ", failures.len());
     let shown = failures.len().min(FAILURES_SHOWN_MAX);
     assert!(
@@ -66,6 +67,18 @@ pub fn play_catalogue(connect: &Connect, workers: usize) {
         failures[..shown].join("\n")
     );
     assert!(played > 0, "{name} played no case");
+}
+
+/// One group's cases, on a server of their own that must survive them.
+fn play_on_server(config: &str, cases: &[Case], connect: &Connect, workers: usize) -> Outcome {
+    let options = Options { config: config.to_owned(), ..Options::default() };
+    let mut server = Server::start(options).expect("the server starts");
+    let mut outcome = play_group(&server, cases, connect, workers).expect("a client starts");
+    let alive = server.assert_alive().and_then(|()| no_leak(&server));
+    if let Err(error) = alive.and_then(|()| server.stop()) {
+        outcome.failures.push(format!("the server did not survive the cases: {error:#}"));
+    }
+    outcome
 }
 
 /// Connections of clients that are gone, hostile ones too, are closed.
@@ -79,21 +92,30 @@ fn no_leak(server: &Server) -> Result<()> {
     Ok(())
 }
 
+#[derive(Default)]
 struct Outcome {
     client: String,
     played: usize,
     failures: Vec<String>,
 }
 
+impl Outcome {
+    fn add(&mut self, other: Outcome) {
+        self.client = other.client;
+        self.played += other.played;
+        self.failures.extend(other.failures);
+    }
+}
+
 fn play_group(
     server: &Server,
-    cases: Vec<Case>,
+    cases: &[Case],
     connect: &Connect,
     workers: usize,
 ) -> Result<Outcome> {
     let address = server.address();
     let next = AtomicUsize::new(0);
-    let outcome = Mutex::new(Outcome { client: String::new(), played: 0, failures: Vec::new() });
+    let outcome = Mutex::new(Outcome::default());
     let work = || -> Result<()> {
         let mut client = connect(address)?;
         outcome.lock().expect("no holder panics").client = client.name();
