@@ -60,7 +60,9 @@ impl Lineage {
         };
         for parent in &now.parents {
             match self.shards.get(parent) {
-                None => {} // expired before anyone saw it
+                // Expired before anyone saw it, or saw it closed; were it open still, the ring
+                // would be covered twice.
+                None | Some(Seen { last: None, .. }) => {}
                 Some(Seen { last: Some(last), .. }) if *last < now.first => {}
                 Some(Seen { last, .. }) => {
                     return Err(format!(
