@@ -124,14 +124,14 @@ impl Kms {
 
     async fn put_alias(&self, name: &AliasName, row: AliasRow, expect: Expect) -> Result<()> {
         let directory = &self.inner.directory;
-        let revision = directory.meta.put(row_of_alias(name), row.encode(), expect).await?;
+        let revision = directory.meta().put(row_of_alias(name), row.encode(), expect).await?;
         directory.caught_up(revision).await;
         Ok(())
     }
 
     pub(crate) async fn remove_alias(&self, name: &AliasName, at: Revision) -> Result<()> {
         let directory = &self.inner.directory;
-        let revision = directory.meta.delete(row_of_alias(name), Expect::At(at)).await?;
+        let revision = directory.meta().delete(row_of_alias(name), Expect::At(at)).await?;
         directory.caught_up(revision).await;
         Ok(())
     }

@@ -75,7 +75,7 @@ impl Kms {
         for key in self.inner.directory.all_keys(|key| key.row.is_gone(now)) {
             self.delete_aliases(&key).await?;
             let directory = &self.inner.directory;
-            match directory.meta.delete(row_of_key(&key.arn), Expect::At(key.revision)).await {
+            match directory.meta().delete(row_of_key(&key.arn), Expect::At(key.revision)).await {
                 Ok(revision) => {
                     directory.caught_up(revision).await;
                     tracing::info!(key = %key.arn, "deleted, as scheduled");

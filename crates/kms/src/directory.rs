@@ -1,17 +1,13 @@
-//! This process's copy of all keys and aliases, kept true by a watch.
-//!
-//! One task alone writes the copy, in the order in which rows changed; who changed a row waits
-//! until the copy has it. So a caller sees its own writes, and nothing older ever comes back. What
-//! is not in the copy may still exist, made elsewhere just now: who needs to be sure asks the store.
+//! This process's copy of all keys and aliases, kept true by a [`Mirror`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
-use std::time::Duration;
 
 use millstream_base::{Scope, Tags, Timestamp};
 use millstream_env::Env;
-use millstream_meta::{Change, Document, Key as RowKey, MetaStore, Revision, Row, Watch};
+use millstream_meta::mirror::{Copy, Mirror};
+use millstream_meta::{Document, Key as RowKey, MetaStore, Revision, Row, Watch};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
@@ -19,11 +15,6 @@ use crate::error::{Error, Result};
 use crate::names::{AliasName, KeyArn, KeyId};
 use crate::row::{AliasRow, KeyRow, Manager, Material, Named, PREFIX, RotationSchedule, State};
 use crate::row::{named, row_of_alias, row_of_key};
-
-/// Rows that one scan of the store asks for.
-const SCAN_PAGE: usize = 256;
-/// How long a writer waits for its own change to come back.
-const ECHO_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A key as it stood at one moment. Its material is sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,12 +91,10 @@ struct Owned {
     aliases: BTreeMap<String, Arc<AliasEntry>>,
 }
 
-pub(crate) struct Directory {
-    pub(crate) meta: Arc<dyn MetaStore>,
-    owned: RwLock<BTreeMap<Scope, Owned>>,
-    /// The newest revision that the copy has.
-    seen: watch::Sender<Revision>,
-}
+pub(crate) struct Directory(Mirror<Copies>);
+
+#[derive(Default)]
+struct Copies(RwLock<BTreeMap<Scope, Owned>>);
 
 impl Directory {
     /// Reads all rows; then [`Directory::follow`] keeps them true.
@@ -113,66 +102,51 @@ impl Directory {
     /// # Errors
     /// A row that can't be read is one: better not to start than to forget a key.
     pub(crate) async fn load(meta: Arc<dyn MetaStore>) -> Result<(Arc<Directory>, Watch)> {
-        let watch = meta.watch(PREFIX);
-        let (seen, _) = watch::channel(Revision(0));
-        let directory = Directory { meta, owned: RwLock::default(), seen };
-        directory.rescan().await?;
-        Ok((Arc::new(directory), watch))
+        let (mirror, changes) = Mirror::load(meta, PREFIX, Copies::default()).await?;
+        Ok((Arc::new(Directory(mirror)), changes))
     }
 
     /// Applies changes until the store or the engine ends.
     pub(crate) async fn follow(
         self: Arc<Self>,
         env: Env,
-        mut changes: Watch,
-        mut stop: watch::Receiver<bool>,
+        changes: Watch,
+        stop: watch::Receiver<bool>,
     ) {
-        loop {
-            let change = tokio::select! {
-                biased;
-                change = changes.recv() => change,
-                _ = stop.wait_for(|stop| *stop) => None,
-            };
-            match change {
-                None => return,
-                Some(Change::Gap) => {
-                    while let Err(error) = self.rescan().await {
-                        tracing::warn!(%error, "keys can't be read; trying again");
-                        env.sleep(Duration::from_secs(1)).await;
-                    }
-                }
-                Some(Change::Put(row)) => {
-                    if let Err(error) = self.apply(&row) {
-                        tracing::error!(%error, "a key's row can't be read");
-                    }
-                }
-                Some(Change::Deleted { key, revision }) => self.remove(&key, revision),
-            }
-        }
+        self.0.follow(&env, changes, stop).await;
+    }
+
+    pub(crate) fn meta(&self) -> &Arc<dyn MetaStore> {
+        self.0.store()
+    }
+
+    /// Waits until the copy has `revision`.
+    pub(crate) async fn caught_up(&self, revision: Revision) {
+        self.0.caught_up(revision).await;
     }
 
     pub(crate) fn key(&self, arn: &KeyArn) -> Option<Arc<Key>> {
-        self.owned.read().get(&arn.scope)?.keys.get(&arn.id).cloned()
+        self.0.0.read().get(&arn.scope)?.keys.get(&arn.id).cloned()
     }
 
     pub(crate) fn alias(&self, name: &AliasName) -> Option<Arc<AliasEntry>> {
-        self.owned.read().get(&name.scope)?.aliases.get(name.as_str()).cloned()
+        self.0.0.read().get(&name.scope)?.aliases.get(name.as_str()).cloned()
     }
 
     /// The key as the store has it.
     pub(crate) async fn fetch_key(&self, arn: &KeyArn) -> Result<Option<Arc<Key>>> {
-        let row = self.meta.get(&row_of_key(arn)).await?;
+        let row = self.meta().get(&row_of_key(arn)).await?;
         row.map(|row| Key::read(arn.clone(), &row).map(Arc::new)).transpose()
     }
 
     /// The alias as the store has it.
     pub(crate) async fn fetch_alias(&self, name: &AliasName) -> Result<Option<Arc<AliasEntry>>> {
-        let row = self.meta.get(&row_of_alias(name)).await?;
+        let row = self.meta().get(&row_of_alias(name)).await?;
         row.map(|row| AliasEntry::read(name, &row).map(Arc::new)).transpose()
     }
 
     pub(crate) fn key_count(&self, scope: &Scope) -> usize {
-        self.owned.read().get(scope).map_or(0, |owned| owned.keys.len())
+        self.0.0.read().get(scope).map_or(0, |owned| owned.keys.len())
     }
 
     /// Keys of `scope` after `after`, in the order of their ids, at most `limit`.
@@ -183,7 +157,7 @@ impl Directory {
         limit: usize,
         wanted: impl Fn(&Key) -> bool,
     ) -> Vec<Arc<Key>> {
-        let owned = self.owned.read();
+        let owned = self.0.0.read();
         let Some(owned) = owned.get(scope) else { return Vec::new() };
         let from = after.map_or(Unbounded, Excluded);
         let keys = owned.keys.range((from, Unbounded)).map(|(_, key)| key);
@@ -199,7 +173,7 @@ impl Directory {
         limit: usize,
         wanted: impl Fn(&AliasEntry, Option<&Arc<Key>>) -> bool,
     ) -> Vec<(String, Arc<AliasEntry>)> {
-        let owned = self.owned.read();
+        let owned = self.0.0.read();
         let Some(owned) = owned.get(scope) else { return Vec::new() };
         let from = after.map_or(Unbounded, Excluded);
         let aliases = owned.aliases.range::<str, _>((from, Unbounded));
@@ -209,31 +183,22 @@ impl Directory {
 
     /// Keys, of whatever scope, that `wanted` takes.
     pub(crate) fn all_keys(&self, wanted: impl Fn(&Key) -> bool) -> Vec<Arc<Key>> {
-        let owned = self.owned.read();
+        let owned = self.0.0.read();
         let keys = owned.values().flat_map(|owned| owned.keys.values());
         keys.filter(|key| wanted(key)).cloned().collect()
     }
+}
 
-    /// Waits until the copy has `revision`.
-    pub(crate) async fn caught_up(&self, revision: Revision) {
-        let mut seen = self.seen.subscribe();
-        let there = seen.wait_for(|seen| *seen >= revision);
-        if tokio::time::timeout(ECHO_WAIT_MAX, there).await.is_err() {
-            tracing::warn!(?revision, "a change of ours has not come back from the store");
-        }
-    }
+impl Copy for Copies {
+    const WHAT: &'static str = "key";
+    const SCAN_PAGE: usize = 256;
+    type Error = Error;
 
     fn apply(&self, row: &Row) -> Result<()> {
-        let applied = self.try_apply(row);
-        self.saw(row.revision);
-        applied
-    }
-
-    fn try_apply(&self, row: &Row) -> Result<()> {
         match named(&row.key) {
             Some(Named::Key(arn)) => {
                 let key = Arc::new(Key::read(arn.clone(), row)?);
-                let mut owned = self.owned.write();
+                let mut owned = self.0.write();
                 let keys = &mut owned.entry(arn.scope).or_default().keys;
                 if keys.get(&arn.id).is_none_or(|known| known.revision < key.revision) {
                     keys.insert(arn.id, key);
@@ -241,7 +206,7 @@ impl Directory {
             }
             Some(Named::Alias(name)) => {
                 let entry = Arc::new(AliasEntry::read(&name, row)?);
-                let mut owned = self.owned.write();
+                let mut owned = self.0.write();
                 let aliases = &mut owned.entry(name.scope.clone()).or_default().aliases;
                 if aliases.get(name.as_str()).is_none_or(|known| known.revision < entry.revision) {
                     aliases.insert(name.as_str().to_owned(), entry);
@@ -253,7 +218,7 @@ impl Directory {
     }
 
     fn remove(&self, row: &RowKey, revision: Revision) {
-        let mut owned = self.owned.write();
+        let mut owned = self.0.write();
         match named(row) {
             Some(Named::Key(arn)) => {
                 if let Some(owned) = owned.get_mut(&arn.scope)
@@ -272,43 +237,11 @@ impl Directory {
             }
             None => {}
         }
-        drop(owned);
-        self.saw(revision);
     }
 
-    fn saw(&self, revision: Revision) {
-        self.seen.send_if_modified(|seen| {
-            let newer = revision > *seen;
-            *seen = revision.max(*seen);
-            newer
-        });
-    }
-
-    /// Reads all rows anew and drops what is not among them.
-    async fn rescan(&self) -> Result<()> {
-        let before = self.rows();
-        let mut found = BTreeSet::new();
-        let mut after: Option<RowKey> = None;
-        loop {
-            let page = self.meta.scan(PREFIX, after.as_ref(), SCAN_PAGE).await?;
-            for row in &page {
-                self.apply(row)?;
-                found.insert(row.key.clone());
-            }
-            match page.last() {
-                Some(last) if page.len() == SCAN_PAGE => after = Some(last.key.clone()),
-                _ => break,
-            }
-        }
-        for (row, revision) in before.into_iter().filter(|(row, _)| !found.contains(row)) {
-            self.remove(&row, Revision(revision.0 + 1));
-        }
-        Ok(())
-    }
-
-    fn rows(&self) -> Vec<(RowKey, Revision)> {
+    fn held(&self) -> Vec<(RowKey, Revision)> {
         let mut rows = Vec::new();
-        for (scope, owned) in self.owned.read().iter() {
+        for (scope, owned) in self.0.read().iter() {
             rows.extend(owned.keys.values().map(|key| (row_of_key(&key.arn), key.revision)));
             let aliases = owned.aliases.iter().filter_map(|(name, entry)| {
                 Some((row_of_alias(&AliasName::new(scope.clone(), name)?), entry.revision))

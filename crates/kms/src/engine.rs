@@ -150,7 +150,7 @@ impl Kms {
                 return Ok(Arc::new(key));
             }
             let expect = Expect::At(key.revision);
-            match directory.meta.put(row_of_key(arn), key.row.encode(), expect).await {
+            match directory.meta().put(row_of_key(arn), key.row.encode(), expect).await {
                 Ok(revision) => {
                     directory.caught_up(revision).await;
                     return Ok(Arc::new(Key { revision, ..key }));

@@ -58,7 +58,7 @@ impl Kms {
             rotation: None,
         };
         let directory = &self.inner.directory;
-        let put = directory.meta.put(row_of_key(&arn), row.encode(), Expect::Absent);
+        let put = directory.meta().put(row_of_key(&arn), row.encode(), Expect::Absent);
         let revision = put.await?;
         directory.caught_up(revision).await;
         Ok(Arc::new(Key { arn, revision, row }))
