@@ -25,23 +25,29 @@ operations! {
         Encrypt encrypt EncryptRequest => EncryptResponse;
         GenerateDataKey generate_data_key GenerateDataKeyRequest => GenerateDataKeyResponse;
         GenerateDataKeyWithoutPlaintext generate_data_key_without_plaintext GenerateDataKeyWithoutPlaintextRequest => GenerateDataKeyWithoutPlaintextResponse;
+        GenerateRandom generate_random GenerateRandomRequest => GenerateRandomResponse;
         GetKeyPolicy get_key_policy GetKeyPolicyRequest => GetKeyPolicyResponse;
         GetKeyRotationStatus get_key_rotation_status GetKeyRotationStatusRequest => GetKeyRotationStatusResponse;
         ListAliases list_aliases ListAliasesRequest => ListAliasesResponse;
+        ListKeyPolicies list_key_policies ListKeyPoliciesRequest => ListKeyPoliciesResponse;
+        ListKeyRotations list_key_rotations ListKeyRotationsRequest => ListKeyRotationsResponse;
         ListKeys list_keys ListKeysRequest => ListKeysResponse;
         ListResourceTags list_resource_tags ListResourceTagsRequest => ListResourceTagsResponse;
         PutKeyPolicy put_key_policy PutKeyPolicyRequest => ();
         ReEncrypt re_encrypt ReEncryptRequest => ReEncryptResponse;
+        RotateKeyOnDemand rotate_key_on_demand RotateKeyOnDemandRequest => RotateKeyOnDemandResponse;
         ScheduleKeyDeletion schedule_key_deletion ScheduleKeyDeletionRequest => ScheduleKeyDeletionResponse;
         TagResource tag_resource TagResourceRequest => ();
         UntagResource untag_resource UntagResourceRequest => ();
         UpdateAlias update_alias UpdateAliasRequest => ();
+        UpdateKeyDescription update_key_description UpdateKeyDescriptionRequest => ();
     }
 }
 
 errors! {
     already_exists = "AlreadyExistsException" 400;
     cloud_hsm_cluster_invalid_configuration = "CloudHsmClusterInvalidConfigurationException" 400;
+    conflict = "ConflictException" 400;
     custom_key_store_invalid_state = "CustomKeyStoreInvalidStateException" 400;
     custom_key_store_not_found = "CustomKeyStoreNotFoundException" 400;
     dependency_timeout = "DependencyTimeoutException" 500;
@@ -299,6 +305,21 @@ shape! {
 }
 
 shape! {
+    pub struct GenerateRandomRequest {
+        number_of_bytes: Option<i32> = "NumberOfBytes" [range(1, 1024)],
+        custom_key_store_id: Option<String> = "CustomKeyStoreId" [length(1, 64)],
+        recipient: Option<RecipientInfo> = "Recipient",
+    }
+}
+
+shape! {
+    pub struct GenerateRandomResponse {
+        plaintext: Option<Bytes> = "Plaintext" [length(1, 4096)],
+        ciphertext_for_recipient: Option<Bytes> = "CiphertextForRecipient" [length(1, 6144)],
+    }
+}
+
+shape! {
     pub struct GetKeyPolicyRequest {
         key_id: String = "KeyId" [length(1, 2048)],
         policy_name: Option<String> = "PolicyName" [pattern(r"[\w]+"), length(1, 128)],
@@ -329,6 +350,20 @@ shape! {
 }
 
 enumeration! {
+    pub enum ImportState {
+        Imported = "IMPORTED",
+        PendingImport = "PENDING_IMPORT",
+    }
+}
+
+enumeration! {
+    pub enum IncludeKeyMaterial {
+        AllKeyMaterial = "ALL_KEY_MATERIAL",
+        RotationsOnly = "ROTATIONS_ONLY",
+    }
+}
+
+enumeration! {
     pub enum KeyAgreementAlgorithmSpec {
         Ecdh = "ECDH",
     }
@@ -351,6 +386,15 @@ enumeration! {
     pub enum KeyManagerType {
         Aws = "AWS",
         Customer = "CUSTOMER",
+    }
+}
+
+enumeration! {
+    pub enum KeyMaterialState {
+        NonCurrent = "NON_CURRENT",
+        Current = "CURRENT",
+        PendingRotation = "PENDING_ROTATION",
+        PendingMultiRegionImportAndRotation = "PENDING_MULTI_REGION_IMPORT_AND_ROTATION",
     }
 }
 
@@ -445,6 +489,39 @@ shape! {
 shape! {
     pub struct ListAliasesResponse {
         aliases: Option<Vec<AliasListEntry>> = "Aliases",
+        next_marker: Option<String> = "NextMarker" [pattern(r"[\u0020-\u00FF]*"), length(1, 1024)],
+        truncated: Option<bool> = "Truncated",
+    }
+}
+
+shape! {
+    pub struct ListKeyPoliciesRequest {
+        key_id: String = "KeyId" [length(1, 2048)],
+        limit: Option<i32> = "Limit" [range(1, 1000)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]*"), length(1, 1024)],
+    }
+}
+
+shape! {
+    pub struct ListKeyPoliciesResponse {
+        policy_names: Option<Vec<String>> = "PolicyNames" [items(&[pattern(r"[\w]+"), length(1, 128)])],
+        next_marker: Option<String> = "NextMarker" [pattern(r"[\u0020-\u00FF]*"), length(1, 1024)],
+        truncated: Option<bool> = "Truncated",
+    }
+}
+
+shape! {
+    pub struct ListKeyRotationsRequest {
+        key_id: String = "KeyId" [length(1, 2048)],
+        include_key_material: Option<IncludeKeyMaterial> = "IncludeKeyMaterial",
+        limit: Option<i32> = "Limit" [range(1, 1000)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]*"), length(1, 1024)],
+    }
+}
+
+shape! {
+    pub struct ListKeyRotationsResponse {
+        rotations: Option<Vec<RotationsListEntry>> = "Rotations",
         next_marker: Option<String> = "NextMarker" [pattern(r"[\u0020-\u00FF]*"), length(1, 1024)],
         truncated: Option<bool> = "Truncated",
     }
@@ -573,6 +650,39 @@ enumeration! {
 }
 
 shape! {
+    pub struct RotateKeyOnDemandRequest {
+        key_id: String = "KeyId" [length(1, 2048)],
+    }
+}
+
+shape! {
+    pub struct RotateKeyOnDemandResponse {
+        key_id: Option<String> = "KeyId" [length(1, 2048)],
+    }
+}
+
+enumeration! {
+    pub enum RotationType {
+        Automatic = "AUTOMATIC",
+        OnDemand = "ON_DEMAND",
+    }
+}
+
+shape! {
+    pub struct RotationsListEntry {
+        key_id: Option<String> = "KeyId" [length(1, 2048)],
+        key_material_id: Option<String> = "KeyMaterialId" [pattern("^[a-f0-9]+$"), length(64, 64)],
+        key_material_description: Option<String> = "KeyMaterialDescription" [pattern(r"^[a-zA-Z0-9:/_\s.-]+$"), length(0, 256)],
+        import_state: Option<ImportState> = "ImportState",
+        key_material_state: Option<KeyMaterialState> = "KeyMaterialState",
+        expiration_model: Option<ExpirationModelType> = "ExpirationModel",
+        valid_to: Option<Time> = "ValidTo",
+        rotation_date: Option<Time> = "RotationDate",
+        rotation_type: Option<RotationType> = "RotationType",
+    }
+}
+
+shape! {
     pub struct ScheduleKeyDeletionRequest {
         key_id: String = "KeyId" [length(1, 2048)],
         pending_window_in_days: Option<i32> = "PendingWindowInDays" [range(1, 365)],
@@ -631,6 +741,13 @@ shape! {
     pub struct UpdateAliasRequest {
         alias_name: String = "AliasName" [pattern("^[a-zA-Z0-9:/_-]+$"), length(1, 256)],
         target_key_id: String = "TargetKeyId" [length(1, 2048)],
+    }
+}
+
+shape! {
+    pub struct UpdateKeyDescriptionRequest {
+        key_id: String = "KeyId" [length(1, 2048)],
+        description: String = "Description" [length(0, 8192)],
     }
 }
 
