@@ -14,6 +14,7 @@
 pub mod base64;
 pub mod catalogue;
 pub mod cbor;
+pub mod chance;
 pub mod client;
 pub mod consume;
 pub mod driver;

@@ -15,6 +15,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use conformance::chance::{self, Chance};
 use conformance::client::{Answer, Call, Client, Codec};
 use conformance::raw::{Raw, Version};
 use conformance::scene::part;
@@ -39,29 +40,10 @@ checkpoint_bytes = "256KiB"
 segment_bytes_max = "2MiB"
 "#;
 
-/// A xorshift generator: choices that a seed repeats.
-#[derive(Clone, Debug)]
-pub struct Chance(u64);
-
-impl Chance {
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
 #[test]
 fn nothing_acknowledged_is_lost() {
-    let rounds = number("MILLSTREAM_CRASH_ROUNDS").unwrap_or(ROUNDS);
-    let seed = number("MILLSTREAM_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    println!("{rounds} rounds with MILLSTREAM_CRASH_SEED={seed}");
-    let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let rounds = chance::rounds(ROUNDS);
+    let mut chance = Chance::of_run(rounds);
     let config = SMALL_FILES.to_owned();
     let mut server =
         Server::start(Options { config, ..Options::default() }).expect("the server starts");
@@ -78,7 +60,7 @@ fn nothing_acknowledged_is_lost() {
         slowest = slowest.max(start.elapsed());
         let last = round % EPOCH == EPOCH - 1 || round + 1 == rounds;
         if let Err(error) = check(server.address(), &mut oracle, last) {
-            panic!("round {round}, seed {seed}: {error}\n{}", server.log());
+            panic!("round {round}: {error}\n{}", server.log());
         }
         if last {
             delete_streams(server.address());
@@ -102,8 +84,7 @@ fn write_and_crash(
     let shared = Mutex::new(oracle);
     std::thread::scope(|scope| {
         for id in 0..writers::COUNT {
-            let writer = Writer::new(id, round, chance.clone());
-            chance.below(2);
+            let writer = Writer::new(id, round, chance.split());
             let (crashed, shared) = (&crashed, &shared);
             scope.spawn(move || writer.run(address, crashed, shared));
         }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use conformance::base64;
+use conformance::chance::{self, Chance};
 use conformance::client::{Answer, Call, Client, Codec};
 use conformance::raw::{Raw, Version};
 use conformance::server::{Options, Server};
@@ -49,28 +50,10 @@ impl Known {
     }
 }
 
-/// A xorshift generator: choices that a seed repeats.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
 #[test]
 fn nothing_acknowledged_comes_back() {
-    let rounds = number("MILLSTREAM_CRASH_ROUNDS").unwrap_or(ROUNDS);
-    let seed = number("MILLSTREAM_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    println!("{rounds} rounds with MILLSTREAM_CRASH_SEED={seed}");
-    let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let rounds = chance::rounds(ROUNDS);
+    let mut chance = Chance::of_run(rounds);
     let mut server = Server::start(Options::default()).expect("the server starts");
     let queue = create(server.address());
     let known = Mutex::new(Known::default());
@@ -84,7 +67,7 @@ fn nothing_acknowledged_comes_back() {
                 scope.spawn(move || write(address, round, id, crashed, known));
             }
             for _ in 0..CONSUMERS {
-                let chance = Chance(chance.below(u64::MAX) | 1);
+                let chance = chance.split();
                 let (crashed, known, queue) = (&crashed, &known, &queue);
                 scope.spawn(move || consume(address, queue, chance, crashed, known));
             }
@@ -95,15 +78,15 @@ fn nothing_acknowledged_comes_back() {
         });
         server.restart().unwrap_or_else(|error| panic!("round {round}: {error:#}"));
         let faults = std::mem::take(&mut known.lock().expect("no holder panics").faults);
-        assert!(faults.is_empty(), "round {round}, seed {seed}: {faults:?}\n{}", server.log());
+        assert!(faults.is_empty(), "round {round}: {faults:?}\n{}", server.log());
     }
     let found = drain(server.address(), &queue, &known);
     let known = known.into_inner().expect("no holder panics");
-    assert!(known.faults.is_empty(), "seed {seed}: {:?}\n{}", known.faults, server.log());
+    assert!(known.faults.is_empty(), "{:?}\n{}", known.faults, server.log());
     let owed = known.stored.difference(&known.done);
     let lost: Vec<_> =
         owed.filter(|r| !found.contains(*r) && !known.perhaps_done.contains(*r)).collect();
-    assert!(lost.is_empty(), "seed {seed}: {lost:?} are lost\n{}", server.log());
+    assert!(lost.is_empty(), "{lost:?} are lost\n{}", server.log());
     let (stored, done) = (known.stored.len(), known.done.len());
     println!("{stored} stored, {done} acknowledged, {} drained", found.len());
     assert!(done as u64 > rounds, "hardly anything was acknowledged");

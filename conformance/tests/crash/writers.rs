@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use conformance::base64;
+use conformance::chance::Chance;
 use conformance::client::{Answer, Codec};
 use conformance::raw::{Raw, Version};
 use serde_json::{Value, json};
 
 use crate::oracle::{Oracle, RecordId, STREAMS};
-use crate::{Chance, send};
+use crate::send;
 
 /// Writers side by side; every second one sends batches.
 pub const COUNT: u64 = 6;

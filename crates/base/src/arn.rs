@@ -60,7 +60,7 @@ impl StreamArn {
     pub fn parse(text: &str) -> Result<Self, ArnError> {
         match ResourceArn::parse(text)? {
             ResourceArn::Stream(stream) => Ok(stream),
-            ResourceArn::Consumer { .. } => {
+            ResourceArn::Consumer(_) => {
                 Err(ArnError::OtherKind { text: text.into(), wanted: "stream" })
             }
         }
@@ -96,26 +96,62 @@ impl fmt::Debug for StreamArn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResourceArn {
     Stream(StreamArn),
-    /// `stream/NAME/consumer/CONSUMER:CREATION_SECONDS`
-    Consumer {
-        stream: StreamArn,
-        consumer: StreamName,
-        created_secs: u64,
-    },
+    Consumer(ConsumerArn),
+}
+
+/// A fan-out consumer's whole name: its stream, its own name and when it was registered.
+///
+/// `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME/consumer/CONSUMER:CREATION_SECONDS`. One that was
+/// deregistered and registered again has another.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConsumerArn {
+    pub stream: StreamArn,
+    /// Follows the rule of stream names.
+    pub name: StreamName,
+    pub created_secs: u64,
+}
+
+impl ConsumerArn {
+    /// # Errors
+    /// [`ArnError`] if `text` is not the ARN of a consumer.
+    pub fn parse(text: &str) -> Result<Self, ArnError> {
+        match ResourceArn::parse(text)? {
+            ResourceArn::Consumer(consumer) => Ok(consumer),
+            _ => Err(ArnError::OtherKind { text: text.into(), wanted: "consumer" }),
+        }
+    }
+}
+
+impl fmt::Display for ConsumerArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/consumer/{}:{}", self.stream, self.name, self.created_secs)
+    }
+}
+
+impl fmt::Debug for ConsumerArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for ResourceArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ResourceArn::Stream(stream) => stream.fmt(f),
-            ResourceArn::Consumer { stream, consumer, created_secs } => {
-                write!(f, "{stream}/consumer/{consumer}:{created_secs}")
-            }
+            ResourceArn::Consumer(consumer) => consumer.fmt(f),
         }
     }
 }
 
 impl ResourceArn {
+    /// The stream, or the consumer's.
+    pub fn stream(&self) -> &StreamArn {
+        match self {
+            ResourceArn::Stream(stream) => stream,
+            ResourceArn::Consumer(consumer) => &consumer.stream,
+        }
+    }
+
     pub fn parse(text: &str) -> Result<Self, ArnError> {
         let other = || ArnError::OtherKind {
             text: text.chars().take(256).collect(),
@@ -131,11 +167,11 @@ impl ResourceArn {
             return Ok(ResourceArn::Stream(StreamArn::new(scope, StreamName::new(resource)?)));
         };
         let (consumer, created) = consumer.rsplit_once(':').ok_or_else(other)?;
-        Ok(ResourceArn::Consumer {
+        Ok(ResourceArn::Consumer(ConsumerArn {
             stream: StreamArn::new(scope, StreamName::new(name)?),
-            consumer: StreamName::new(consumer)?,
+            name: StreamName::new(consumer)?,
             created_secs: created.parse().map_err(|_| other())?,
-        })
+        }))
     }
 }
 
@@ -175,13 +211,25 @@ mod tests {
     #[test]
     fn consumer_arns_carry_their_creation() {
         let text = "arn:aws:kinesis:us-east-1:123456789012:stream/a/consumer/c:1700000000";
-        let ResourceArn::Consumer { stream, consumer, created_secs } =
-            ResourceArn::parse(text).unwrap()
-        else {
-            panic!("{text} names a consumer");
-        };
-        assert_eq!((stream.name().as_str(), consumer.as_str()), ("a", "c"));
-        assert_eq!(created_secs, 1_700_000_000);
+        let consumer = ConsumerArn::parse(text).unwrap();
+        assert_eq!((consumer.stream.name().as_str(), consumer.name.as_str()), ("a", "c"));
+        assert_eq!(consumer.created_secs, 1_700_000_000);
         assert_eq!(ResourceArn::parse(text).unwrap().to_string(), text);
+        let text = "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/a/consumer/c:1700000000";
+        assert_eq!(ConsumerArn::parse(text).unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn other_arns_are_no_consumers() {
+        for text in [
+            "",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a/consumer/c",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a/consumer/c:x",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a/consumer/:1",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/a/consumer/c:18446744073709551616",
+        ] {
+            assert!(ConsumerArn::parse(text).is_err(), "{text}");
+        }
     }
 }

@@ -5,7 +5,6 @@
 //! Invariant: no I/O, no async, no clock. Everything here is a value.
 
 pub mod arn;
-pub mod consumer;
 pub mod hash_key;
 pub mod limits;
 mod md5_lanes;
@@ -17,8 +16,7 @@ pub mod shard_id;
 pub mod tags;
 pub mod timestamp;
 
-pub use arn::{Arn, ArnError, ResourceArn, StreamArn};
-pub use consumer::ConsumerArn;
+pub use arn::{Arn, ArnError, ConsumerArn, ResourceArn, StreamArn};
 pub use hash_key::{HashKey, HashKeyError, HashKeyRange};
 pub use name::{AccountId, NameError, Region, Scope, StreamName};
 pub use queue::{QueueArn, QueueId};

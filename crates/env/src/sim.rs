@@ -16,6 +16,7 @@
 mod disk;
 mod executor;
 mod file;
+mod lives;
 mod names;
 mod node;
 mod rng;
@@ -35,6 +36,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 pub use disk::{CrashKind, Damage, DiskFaults, DiskOptions, PlantedBug, SECTOR, SimDisk};
+pub use lives::{check_repeats, check_seeds, lives};
 pub use node::{SimNode, Stop, Stopped};
 pub use rng::Rng;
 pub use tasks::Mood;

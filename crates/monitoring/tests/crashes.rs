@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use millstream_base::{AccountId, Region, Scope};
 use millstream_env::Env;
-use millstream_env::sim::{self, CrashKind, DiskOptions, SimNode, SimWorld};
+use millstream_env::sim::{self, SimWorld};
 use millstream_log::EmbeddedLog;
 use millstream_meta::RedbMeta;
 use millstream_monitoring::{Datum, Metric, Minute, Monitoring, Options, Point, Unit};
@@ -72,31 +72,19 @@ async fn live(world: SimWorld, env: Env, known: Known) {
 }
 
 async fn scenario(world: SimWorld) {
-    let node: SimNode = world.node("node", DiskOptions::default());
     let known = Known::default();
-    let mut env = node.env();
-    for _ in 0..LIVES {
-        let (n, power) = world.draw(|rng| (rng.below(300) + 1, rng.one_in(2)));
-        let kind = if power { CrashKind::PowerLoss } else { CrashKind::Kill };
-        node.disk().crash_at(n, kind);
-        let _ = node.call("live", live(world.clone(), env, known.clone())).await;
-        env = node.restart().await;
-    }
     let (last, all) = (world.clone(), known.clone());
-    node.call("live", live(last, env, all)).await.expect("nothing stops the node now");
+    let live = |world, env| self::live(world, env, known.clone());
+    sim::lives(&world, LIVES, 300, live, |env| self::live(last, env, all)).await;
     assert!(known.lock().iter().any(|(_, recorded)| *recorded > 0.0));
 }
 
 #[test]
 fn flushed_points_are_told_once_whatever_happens() {
-    for seed in 0..SEEDS {
-        let report = sim::run(seed, scenario);
-        assert!(report.panics.is_empty(), "seed {seed}: {:?}", report.panics);
-    }
+    sim::check_seeds(SEEDS, scenario);
 }
 
 #[test]
 fn a_seed_gives_one_run() {
-    let runs = [0, 1].map(|_| sim::run(7, scenario));
-    assert_eq!(runs[0].trace_hash, runs[1].trace_hash);
+    sim::check_repeats(scenario);
 }

@@ -21,6 +21,7 @@ pub mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod node;
+pub mod peer;
 pub mod pipeline;
 pub mod router;
 pub mod sampler;

@@ -25,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::config::Limits;
+use crate::peer::{Door, Peer};
 use crate::pipeline::Pipeline;
 use lanes::LaneLoads;
 use patience::Patience;
@@ -59,6 +60,7 @@ pub enum Phase {
 pub struct Listener {
     socket: TcpListener,
     addr: SocketAddr,
+    door: Arc<Door>,
 }
 
 /// All that connections share; also how many there are.
@@ -74,10 +76,10 @@ pub struct Connections {
 impl Listener {
     /// # Errors
     /// The address is taken or not ours.
-    pub async fn bind(addr: SocketAddr) -> io::Result<Listener> {
+    pub async fn bind(addr: SocketAddr, door: Arc<Door>) -> io::Result<Listener> {
         let socket = TcpListener::bind(addr).await?;
         let addr = socket.local_addr()?;
-        Ok(Listener { socket, addr })
+        Ok(Listener { socket, addr, door })
     }
 
     /// The address with the port that was really taken.
@@ -91,7 +93,10 @@ impl Listener {
         loop {
             tokio::select! {
                 accepted = accept(&self.socket, &connections.permits) => match accepted {
-                    Ok((stream, permit)) => connections.clone().serve(stream, permit),
+                    Ok((stream, address, permit)) => {
+                        let peer = Peer { address, door: self.door.clone(), tls: None };
+                        connections.clone().serve(stream, peer, permit);
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -126,7 +131,7 @@ impl Connections {
         let _all = self.permits.acquire_many(all).await;
     }
 
-    fn serve(self: Arc<Self>, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    fn serve(self: Arc<Self>, stream: TcpStream, peer: Peer, permit: OwnedSemaphorePermit) {
         let env = self.env.clone();
         let lane = self.lanes.enter();
         // Sockets belong to the event queue of their thread.
@@ -136,7 +141,7 @@ impl Connections {
             let Ok(stream) = TcpStream::from_std(stream) else { return };
             let mut phase = self.phase.clone();
             let patience = Patience::new(self.env.clone(), &self.limits);
-            let connection = Connection { shared: &self, patience: patience.clone() };
+            let connection = Connection { shared: &self, patience: patience.clone(), peer };
             tokio::select! {
                 result = connection.serve(stream) => if let Err(error) = result {
                     tracing::debug!(%error, "a connection ended early");
@@ -157,17 +162,18 @@ async fn reached(now: &mut watch::Receiver<Phase>, phase: Phase) {
 async fn accept(
     socket: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let (stream, _) = socket.accept().await?;
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let (stream, address) = socket.accept().await?;
     stream.set_nodelay(true)?;
     let permit =
         permits.clone().acquire_owned().await.expect("the connections' semaphore is never closed");
-    Ok((stream, permit))
+    Ok((stream, address, permit))
 }
 
 struct Connection<'a> {
     shared: &'a Connections,
     patience: Arc<Patience>,
+    peer: Peer,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -186,8 +192,9 @@ impl Connection<'_> {
 
     async fn http1(&self, stream: ClientStream<TcpStream>) -> Result<(), Failure> {
         let limits = &self.shared.limits;
-        let service = service_fn(|request: http::Request<Incoming>| {
+        let service = service_fn(|mut request: http::Request<Incoming>| {
             let (pipeline, patience) = (self.shared.pipeline.clone(), self.patience.clone());
+            request.extensions_mut().insert(self.peer.clone());
             async move {
                 let answer = pipeline.answer(request).await;
                 Ok::<_, std::convert::Infallible>(answer.map(|body| patience.alone(body)))
@@ -214,8 +221,10 @@ impl Connection<'_> {
     async fn http2(&self, stream: ClientStream<TcpStream>) -> Result<(), Failure> {
         let limits = &self.shared.limits;
         let (pipeline, patience) = (self.shared.pipeline.clone(), self.patience.clone());
-        let service = service_fn(move |request: http::Request<Incoming>| {
+        let peer = self.peer.clone();
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
             let (pipeline, patience) = (pipeline.clone(), patience.clone());
+            request.extensions_mut().insert(peer.clone());
             async move {
                 let answer = pipeline.answer(request).await;
                 Ok::<_, std::convert::Infallible>(answer.map(|body| patience.watch(body)))

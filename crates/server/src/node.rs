@@ -87,7 +87,7 @@ impl Node {
         // Before anything is touched on disk: an address that is taken is the likeliest mistake.
         let mut listeners = Vec::new();
         for addr in &config.server.listen {
-            let bound = Listener::bind(*addr).await;
+            let bound = Listener::bind(*addr, Arc::default()).await;
             listeners.push(bound.map_err(|source| StartError::Listen { addr: *addr, source })?);
         }
         let stores = Stores::open(&env, &data_dir, config.log_options()).await?;

@@ -1,18 +1,16 @@
 //! This process's copy of the stream rows, kept true by a watch.
 //!
-//! One task alone writes the copy, in the order in which rows changed; who changed a row waits
-//! until the copy has it. So a caller sees its own writes, and nothing older ever comes back.
-//! A stream that is not in the copy may still exist (another node made it just now): who needs to
-//! be sure asks the store.
+//! A [`Mirror`]: a caller sees its own writes, nothing older ever comes back, and a stream that is
+//! not in the copy may still exist.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_base::{Scope, ShardId, StreamArn, StreamName, Timestamp};
 use millstream_env::Env;
 use millstream_log::LogId;
-use millstream_meta::{Change, Document, Key, MetaError, MetaStore, Revision, Row, Watch};
+use millstream_meta::{Document, Key, MetaError, MetaStore, Mirror, Revision, Row, Watch, mirror};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
@@ -25,11 +23,6 @@ use crate::shard_state::ShardState;
 use crate::stats::StreamStats;
 use crate::stream_row::{PREFIX, StreamRow, key_of, stream_of};
 use crate::throttle::StreamBudget;
-
-/// Rows that one scan of the store asks for: a large stream's takes a megabyte.
-const SCAN_PAGE: usize = 32;
-/// How long a writer waits for its own change to come back.
-const ECHO_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A stream's row at one revision, and what is derived from it.
 pub(crate) struct Snapshot {
@@ -111,63 +104,39 @@ fn consumer_stats(
     all.map(|(n, c)| (n.clone(), same(n, c.created_secs).unwrap_or_default())).collect()
 }
 
-type Streams = BTreeMap<Scope, BTreeMap<StreamName, Arc<Snapshot>>>;
+#[derive(Default)]
+struct Copy(RwLock<BTreeMap<Scope, BTreeMap<StreamName, Arc<Snapshot>>>>);
 
-pub(crate) struct Cache {
-    meta: Arc<dyn MetaStore>,
-    streams: RwLock<Streams>,
-    /// The newest revision that the copy has.
-    seen: watch::Sender<Revision>,
-}
+pub(crate) struct Cache(Mirror<Copy>);
 
 impl Cache {
     /// Reads all rows; then [`Cache::follow`] keeps them true.
     ///
     /// # Errors
-    /// A row that can't be read, or was written by a newer program, is one: better not to start
-    /// than to forget a stream.
+    /// As [`Mirror::load`].
     pub(crate) async fn load(meta: Arc<dyn MetaStore>) -> Result<(Arc<Cache>, Watch)> {
-        let watch = meta.watch(PREFIX);
-        let (seen, _) = watch::channel(Revision(0));
-        let cache = Cache { meta, streams: RwLock::default(), seen };
-        cache.rescan().await?;
-        Ok((Arc::new(cache), watch))
+        let (mirror, changes) = Mirror::load(meta, PREFIX, Copy::default()).await?;
+        Ok((Arc::new(Cache(mirror)), changes))
     }
 
     /// Applies changes until the store or the engine ends.
     pub(crate) async fn follow(
         self: Arc<Self>,
         env: Env,
-        mut changes: Watch,
-        mut stop: watch::Receiver<bool>,
+        changes: Watch,
+        stop: watch::Receiver<bool>,
     ) {
-        loop {
-            let change = tokio::select! {
-                biased;
-                change = changes.recv() => change,
-                _ = stop.wait_for(|stop| *stop) => None,
-            };
-            match change {
-                None => return,
-                Some(Change::Gap) => self.rescan_until_done(&env).await,
-                Some(Change::Put(row)) => {
-                    if let Err(error) = self.apply(&row) {
-                        tracing::error!(%error, "a stream's row can't be read");
-                    }
-                }
-                Some(Change::Deleted { key, revision }) => self.remove(&key, revision),
-            }
-        }
+        self.0.follow(&env, changes, stop).await;
     }
 
     /// The stream as this process last saw it.
     pub(crate) fn get(&self, stream: &StreamArn) -> Option<Arc<Snapshot>> {
-        self.streams.read().get(stream.scope())?.get(stream.name()).cloned()
+        self.0.get(stream)
     }
 
     /// The stream as the store has it.
     pub(crate) async fn fetch(&self, stream: &StreamArn) -> Result<Option<Arc<Snapshot>>> {
-        let Some(row) = self.meta.get(&key_of(stream)).await? else { return Ok(None) };
+        let Some(row) = self.0.store().get(&key_of(stream)).await? else { return Ok(None) };
         let cached = self.get(stream);
         if let Some(cached) = &cached
             && cached.revision == row.revision
@@ -179,21 +148,17 @@ impl Cache {
 
     /// Waits until the copy has `revision`.
     pub(crate) async fn caught_up(&self, revision: Revision) {
-        let mut seen = self.seen.subscribe();
-        let there = seen.wait_for(|seen| *seen >= revision);
-        if tokio::time::timeout(ECHO_WAIT_MAX, there).await.is_err() {
-            tracing::warn!(?revision, "a change of ours has not come back from the store");
-        }
+        self.0.caught_up(revision).await;
     }
 
     /// News of any stream.
     pub(crate) fn news(&self) -> watch::Receiver<Revision> {
-        self.seen.subscribe()
+        self.0.news()
     }
 
     /// Waits until the copy of `stream` is newer than `revision`, at most `wait`.
     pub(crate) async fn newer_than(&self, stream: &StreamArn, revision: Revision, wait: Duration) {
-        let mut seen = self.seen.subscribe();
+        let mut seen = self.news();
         let newer = async {
             while self.get(stream).is_none_or(|s| s.revision <= revision) {
                 if seen.changed().await.is_err() {
@@ -213,7 +178,7 @@ impl Cache {
         mut look: impl FnMut(&Arc<Snapshot>) -> bool,
     ) {
         use std::ops::Bound::{Excluded, Unbounded};
-        let streams = self.streams.read();
+        let streams = self.0.0.read();
         let Some(streams) = streams.get(scope) else { return };
         let from = after.map_or(Unbounded, Excluded);
         for snapshot in streams.range::<StreamName, _>((from, Unbounded)).map(|(_, s)| s) {
@@ -225,79 +190,51 @@ impl Cache {
 
     /// All streams, by account, region and name.
     pub(crate) fn all(&self) -> Vec<Arc<Snapshot>> {
-        self.streams.read().values().flat_map(BTreeMap::values).cloned().collect()
+        self.0.0.read().values().flat_map(BTreeMap::values).cloned().collect()
     }
+}
 
-    fn apply(&self, row: &Row) -> Result<StreamArn> {
-        let applied = self.try_apply(row);
-        self.saw(row.revision);
-        applied
+impl Copy {
+    fn get(&self, stream: &StreamArn) -> Option<Arc<Snapshot>> {
+        self.0.read().get(stream.scope())?.get(stream.name()).cloned()
     }
+}
 
-    fn try_apply(&self, row: &Row) -> Result<StreamArn> {
+impl mirror::Copy for Copy {
+    const WHAT: &'static str = "stream";
+    /// A large stream's row takes a megabyte.
+    const SCAN_PAGE: usize = 32;
+    type Error = Error;
+
+    fn apply(&self, row: &Row) -> Result<()> {
         let stream = stream_of(&row.key)
             .ok_or_else(|| Error::Corrupt { reason: format!("row {} names no stream", row.key) })?;
         let cached = self.get(&stream);
         if cached.as_ref().is_none_or(|c| c.revision < row.revision) {
             let snapshot = Arc::new(Snapshot::new(stream.clone(), row, cached.as_deref())?);
-            let mut streams = self.streams.write();
+            let mut streams = self.0.write();
             let scope = streams.entry(stream.scope().clone()).or_default();
             scope.insert(stream.name().clone(), snapshot);
         }
-        Ok(stream)
+        Ok(())
     }
 
     fn remove(&self, key: &Key, revision: Revision) {
-        if let Some(stream) = stream_of(key) {
-            let mut streams = self.streams.write();
-            if let Some(scope) = streams.get_mut(stream.scope())
-                && scope.get(stream.name()).is_some_and(|s| s.revision < revision)
-            {
-                scope.remove(stream.name());
-                if scope.is_empty() {
-                    streams.remove(stream.scope());
-                }
+        let Some(stream) = stream_of(key) else { return };
+        let mut streams = self.0.write();
+        if let Some(scope) = streams.get_mut(stream.scope())
+            && scope.get(stream.name()).is_some_and(|s| s.revision < revision)
+        {
+            scope.remove(stream.name());
+            if scope.is_empty() {
+                streams.remove(stream.scope());
             }
-        }
-        self.saw(revision);
-    }
-
-    fn saw(&self, revision: Revision) {
-        self.seen.send_if_modified(|seen| {
-            let newer = revision > *seen;
-            *seen = revision.max(*seen);
-            newer
-        });
-    }
-
-    async fn rescan_until_done(&self, env: &Env) {
-        while let Err(error) = self.rescan().await {
-            tracing::warn!(%error, "streams can't be read from the metadata store; trying again");
-            env.sleep(Duration::from_secs(1)).await;
         }
     }
 
-    /// Reads all rows anew and drops streams that are not among them.
-    async fn rescan(&self) -> Result<()> {
-        let before: Vec<(StreamArn, Revision)> =
-            self.all().iter().map(|s| (s.stream.clone(), s.revision)).collect();
-        let mut found = BTreeSet::new();
-        let mut after: Option<Key> = None;
-        loop {
-            let page = self.meta.scan(PREFIX, after.as_ref(), SCAN_PAGE).await?;
-            for row in &page {
-                found.insert(self.apply(row)?);
-            }
-            match page.last() {
-                Some(last) if page.len() == SCAN_PAGE => after = Some(last.key.clone()),
-                _ => break,
-            }
-        }
-        for (stream, revision) in before {
-            if !found.contains(&stream) {
-                self.remove(&key_of(&stream), Revision(revision.0 + 1));
-            }
-        }
-        Ok(())
+    fn held(&self) -> Vec<(Key, Revision)> {
+        let streams = self.0.read();
+        let all = streams.values().flat_map(BTreeMap::values);
+        all.map(|s| (key_of(&s.stream), s.revision)).collect()
     }
 }

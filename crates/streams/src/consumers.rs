@@ -8,7 +8,9 @@ use millstream_base::limits::{
     CONSUMERS_CREATING_MAX, CONSUMERS_PER_STREAM_COMMITTED_MAX, CONSUMERS_PER_STREAM_MAX,
     LIST_CONSUMERS_PAGE_MAX,
 };
-use millstream_base::{ResourceArn, Scope, StreamArn, StreamName, Tags, Timestamp, tags};
+use millstream_base::{
+    ConsumerArn, ResourceArn, Scope, StreamArn, StreamName, Tags, Timestamp, tags,
+};
 
 use crate::consumer_row::{Consumer, ConsumerRef, ConsumerStatus, Consumers};
 use crate::consumer_stats::{ConsumerCounts, ConsumerSamples, ConsumerStats};
@@ -94,12 +96,9 @@ impl Streams {
                 Ok(created_secs)
             })
             .await?;
-        self.remove_policy(&ResourceArn::Consumer {
-            stream: which.stream.clone(),
-            consumer: which.name.clone(),
-            created_secs,
-        })
-        .await
+        let (stream, name) = (which.stream.clone(), which.name.clone());
+        let consumer = ConsumerArn { stream, name, created_secs };
+        self.remove_policy(&ResourceArn::Consumer(consumer)).await
     }
 
     /// # Errors

@@ -67,7 +67,7 @@ impl Streams {
     /// # Errors
     /// The stream or consumer does not exist.
     pub async fn policy(&self, resource: &ResourceArn) -> Result<Option<String>> {
-        let (found, _) = self.find(stream_of(resource)).await?;
+        let (found, _) = self.find(resource.stream()).await?;
         self.check_consumer(&found, resource)?;
         let Some(row) = self.inner.meta.get(&key_of(resource)).await? else { return Ok(None) };
         let policy = PolicyRow::decode(&row.key, &row.value).map_err(MetaError::from)?;
@@ -108,7 +108,7 @@ impl Streams {
     }
 
     async fn policy_family(&self, resource: &ResourceArn) -> Result<u32> {
-        let stream = stream_of(resource);
+        let stream = resource.stream();
         let found = match self.find(stream).await? {
             (found, StreamStatus::Active | StreamStatus::Updating) => found,
             (_, status) => {
@@ -121,11 +121,8 @@ impl Streams {
 
     /// A consumer must be there, and not be going.
     fn check_consumer(&self, found: &Snapshot, resource: &ResourceArn) -> Result<()> {
-        let ResourceArn::Consumer { stream, consumer, created_secs } = resource else {
-            return Ok(());
-        };
-        let (stream, name, created_secs) = (stream.clone(), consumer.clone(), Some(*created_secs));
-        let consumer = ConsumerRef { stream, name, created_secs };
+        let ResourceArn::Consumer(consumer) = resource else { return Ok(()) };
+        let consumer = ConsumerRef::from(consumer.clone());
         let now = self.now();
         let row = found.row.consumers.find(&consumer, now)?;
         match row.status_at(now) {
@@ -135,21 +132,15 @@ impl Streams {
     }
 }
 
-fn stream_of(resource: &ResourceArn) -> &StreamArn {
-    match resource {
-        ResourceArn::Stream(stream) | ResourceArn::Consumer { stream, .. } => stream,
-    }
-}
-
 /// `policy/ACCOUNT/REGION/NAME` and `policy/ACCOUNT/REGION/NAME/CONSUMER:SECONDS`: names have no
 /// slashes.
 fn key_of(resource: &ResourceArn) -> Key {
-    let stream = stream_of(resource);
+    let stream = resource.stream();
     let prefix = format!("policy/{}/{}/{}", stream.account(), stream.region(), stream.name());
     match resource {
         ResourceArn::Stream(_) => Key::new(prefix),
-        ResourceArn::Consumer { consumer, created_secs, .. } => {
-            Key::new(format!("{prefix}/{consumer}:{created_secs}"))
+        ResourceArn::Consumer(consumer) => {
+            Key::new(format!("{prefix}/{}:{}", consumer.name, consumer.created_secs))
         }
     }
 }

@@ -1,17 +1,18 @@
 //! Streams come and go on simulated stores that are torn down at any step: what was acknowledged
 //! stands, and no log is left without its stream.
 
+mod node;
+
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_base::{AccountId, Region, Scope, StreamArn, StreamName};
 use millstream_env::Env;
-use millstream_env::sim::{self, CrashKind, DiskOptions, SimNode, SimWorld};
-use millstream_log::{EmbeddedLog, LogId, LogStore};
-use millstream_meta::RedbMeta;
-use millstream_streams::{CreateStream, Error, Options, Streams};
+use millstream_env::sim::{self, SimWorld};
+use millstream_log::{LogId, LogStore};
+use millstream_streams::{CreateStream, Error};
+use node::start;
 use parking_lot::Mutex;
 
 const SEEDS: u64 = 40;
@@ -22,20 +23,6 @@ const OPERATIONS: usize = 12;
 
 /// Per name: whether the stream exists, as far as acknowledgements tell; `None` if one is open.
 type Known = Arc<Mutex<BTreeMap<String, Option<bool>>>>;
-
-struct Node {
-    streams: Streams,
-    log: EmbeddedLog,
-}
-
-async fn start(env: Env) -> Result<Node, String> {
-    let opened = EmbeddedLog::open(env.clone(), millstream_log::Options::tiny()).await;
-    let (log, _) = opened.map_err(|e| e.to_string())?;
-    let meta = RedbMeta::open(env.clone(), Path::new("meta/meta.redb")).await;
-    let meta = Arc::new(meta.map_err(|e| e.to_string())?);
-    let streams = Streams::new(env, Arc::new(log.clone()), meta, Options::default()).await;
-    Ok(Node { streams: streams.map_err(|e| e.to_string())?, log })
-}
 
 fn arn(name: &str) -> StreamArn {
     let scope = Scope::new(AccountId::DEFAULT, Region::new("us-east-1").unwrap());
@@ -97,29 +84,17 @@ async fn check(env: Env, known: Known) {
 }
 
 async fn scenario(world: SimWorld) {
-    let node: SimNode = world.node("node", DiskOptions::default());
     let known = Known::default();
-    let mut env = node.env();
-    for _ in 0..LIVES {
-        let (n, power) = world.draw(|rng| (rng.below(150) + 1, rng.one_in(2)));
-        let kind = if power { CrashKind::PowerLoss } else { CrashKind::Kill };
-        node.disk().crash_at(n, kind);
-        let _ = node.call("live", live(world.clone(), env, known.clone())).await;
-        env = node.restart().await;
-    }
-    node.call("check", check(env, known)).await.expect("nothing stops the node now");
+    let live = |world, env| live(world, env, known.clone());
+    sim::lives(&world, LIVES, 150, live, |env| check(env, known.clone())).await;
 }
 
 #[test]
 fn acknowledged_streams_stand_and_no_log_is_left_behind() {
-    for seed in 0..SEEDS {
-        let report = sim::run(seed, scenario);
-        assert!(report.panics.is_empty(), "seed {seed}: {:?}", report.panics);
-    }
+    sim::check_seeds(SEEDS, scenario);
 }
 
 #[test]
 fn a_seed_gives_one_run() {
-    let runs = [0, 1].map(|_| sim::run(7, scenario));
-    assert_eq!(runs[0].trace_hash, runs[1].trace_hash);
+    sim::check_repeats(scenario);
 }

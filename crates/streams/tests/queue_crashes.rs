@@ -1,8 +1,9 @@
 //! Queues on simulated stores that are torn down at any step: what was acknowledged never comes
 //! back, what was not is never lost, receives count, and no queue is left half made.
 
+mod node;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,13 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use millstream_base::{AccountId, QueueArn, Region, Scope, StreamArn, StreamName, Tags};
 use millstream_env::Env;
-use millstream_env::sim::{self, CrashKind, DiskOptions, SimNode, SimWorld};
-use millstream_log::{EmbeddedLog, LogId, LogStore};
-use millstream_meta::RedbMeta;
+use millstream_env::sim::{self, SimWorld};
+use millstream_log::{LogId, LogStore};
 use millstream_streams::{
-    CreateQueue, CreateStream, DeadLetters, Error, Lane, ListQueues, NewRecord, Options,
-    QueueChanges, QueueStart, ReceiveQueueRecords, StreamMode, Streams,
+    CreateQueue, CreateStream, DeadLetters, Error, Lane, ListQueues, NewRecord, QueueChanges,
+    QueueStart, ReceiveQueueRecords, StreamMode, Streams,
 };
+use node::start;
 use parking_lot::Mutex;
 
 const SEEDS: u64 = 40;
@@ -24,20 +25,6 @@ const LIVES: u32 = 4;
 const OPERATIONS: usize = 40;
 const NAMES: u64 = 3;
 const VISIBILITY_SECS: u32 = 5;
-
-struct Node {
-    streams: Streams,
-    log: EmbeddedLog,
-}
-
-async fn start(env: Env) -> Result<Node, String> {
-    let opened = EmbeddedLog::open(env.clone(), millstream_log::Options::tiny()).await;
-    let (log, _) = opened.map_err(|e| e.to_string())?;
-    let meta = RedbMeta::open(env.clone(), Path::new("meta/meta.redb")).await;
-    let meta = Arc::new(meta.map_err(|e| e.to_string())?);
-    let streams = Streams::new(env, Arc::new(log.clone()), meta, Options::default()).await;
-    Ok(Node { streams: streams.map_err(|e| e.to_string())?, log })
-}
 
 fn scope() -> Scope {
     Scope::new(AccountId::DEFAULT, Region::new("us-east-1").unwrap())
@@ -187,27 +174,10 @@ async fn check_work(env: Env, known: Shared) {
     }
 }
 
-async fn lives<F, G>(world: SimWorld, live: impl Fn(SimWorld, Env) -> F, check: impl Fn(Env) -> G)
-where
-    F: Future<Output = ()> + Send + 'static,
-    G: Future<Output = ()> + Send + 'static,
-{
-    let node: SimNode = world.node("node", DiskOptions::default());
-    let mut env = node.env();
-    for _ in 0..LIVES {
-        let (n, power) = world.draw(|rng| (rng.below(250) + 1, rng.one_in(2)));
-        let kind = if power { CrashKind::PowerLoss } else { CrashKind::Kill };
-        node.disk().crash_at(n, kind);
-        let _ = node.call("live", live(world.clone(), env)).await;
-        env = node.restart().await;
-    }
-    node.call("check", check(env)).await.expect("nothing stops the node now");
-}
-
 async fn working(world: SimWorld) {
     let known = Shared::default();
     let live = |world, env| work(world, env, known.clone());
-    lives(world, live, |env| check_work(env, known.clone())).await;
+    sim::lives(&world, LIVES, 250, live, |env| check_work(env, known.clone())).await;
 }
 
 /// Makes and deletes queues until the node is torn down.
@@ -277,15 +247,12 @@ async fn check_names(env: Env, exists: Arc<Mutex<BTreeMap<String, Option<bool>>>
 async fn naming(world: SimWorld) {
     let exists = Arc::new(Mutex::new(BTreeMap::new()));
     let live = |world, env| come_and_go(world, env, exists.clone());
-    lives(world, live, |env| check_names(env, exists.clone())).await;
+    sim::lives(&world, LIVES, 250, live, |env| check_names(env, exists.clone())).await;
 }
 
 #[test]
 fn nothing_acknowledged_comes_back_and_nothing_else_is_lost() {
-    for seed in 0..SEEDS {
-        let report = sim::run(seed, working);
-        assert!(report.panics.is_empty(), "seed {seed}: {:?}", report.panics);
-    }
+    sim::check_seeds(SEEDS, working);
     let done = DONE.load(Ordering::Relaxed);
     println!("{done} records were acknowledged");
     assert!(done > SEEDS, "{done} acknowledgements in {SEEDS} runs");
@@ -293,14 +260,10 @@ fn nothing_acknowledged_comes_back_and_nothing_else_is_lost() {
 
 #[test]
 fn queues_are_whole_or_not_there() {
-    for seed in 0..SEEDS {
-        let report = sim::run(seed, naming);
-        assert!(report.panics.is_empty(), "seed {seed}: {:?}", report.panics);
-    }
+    sim::check_seeds(SEEDS, naming);
 }
 
 #[test]
 fn a_seed_gives_one_run() {
-    let runs = [0, 1].map(|_| sim::run(7, working));
-    assert_eq!(runs[0].trace_hash, runs[1].trace_hash);
+    sim::check_repeats(working);
 }

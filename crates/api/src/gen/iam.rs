@@ -13,31 +13,45 @@ operations! {
     namespace = "com.amazonaws.iam.v20100508";
     query = "https://iam.amazonaws.com/doc/2010-05-08/";
     trait IAM {
+        AddClientIDToOpenIDConnectProvider add_client_id_to_open_id_connect_provider AddClientIDToOpenIDConnectProviderRequest => ();
         AddUserToGroup add_user_to_group AddUserToGroupRequest => ();
         AttachGroupPolicy attach_group_policy AttachGroupPolicyRequest => ();
         AttachRolePolicy attach_role_policy AttachRolePolicyRequest => ();
         AttachUserPolicy attach_user_policy AttachUserPolicyRequest => ();
         CreateAccessKey create_access_key CreateAccessKeyRequest => CreateAccessKeyResponse;
+        CreateAccountAlias create_account_alias CreateAccountAliasRequest => ();
         CreateGroup create_group CreateGroupRequest => CreateGroupResponse;
+        CreateOpenIDConnectProvider create_open_id_connect_provider CreateOpenIDConnectProviderRequest => CreateOpenIDConnectProviderResponse;
         CreatePolicy create_policy CreatePolicyRequest => CreatePolicyResponse;
         CreatePolicyVersion create_policy_version CreatePolicyVersionRequest => CreatePolicyVersionResponse;
         CreateRole create_role CreateRoleRequest => CreateRoleResponse;
         CreateUser create_user CreateUserRequest => CreateUserResponse;
         DeleteAccessKey delete_access_key DeleteAccessKeyRequest => ();
+        DeleteAccountAlias delete_account_alias DeleteAccountAliasRequest => ();
         DeleteGroup delete_group DeleteGroupRequest => ();
         DeleteGroupPolicy delete_group_policy DeleteGroupPolicyRequest => ();
+        DeleteLoginProfile delete_login_profile DeleteLoginProfileRequest => ();
+        DeleteOpenIDConnectProvider delete_open_id_connect_provider DeleteOpenIDConnectProviderRequest => ();
         DeletePolicy delete_policy DeletePolicyRequest => ();
         DeletePolicyVersion delete_policy_version DeletePolicyVersionRequest => ();
         DeleteRole delete_role DeleteRoleRequest => ();
+        DeleteRolePermissionsBoundary delete_role_permissions_boundary DeleteRolePermissionsBoundaryRequest => ();
         DeleteRolePolicy delete_role_policy DeleteRolePolicyRequest => ();
         DeleteUser delete_user DeleteUserRequest => ();
+        DeleteUserPermissionsBoundary delete_user_permissions_boundary DeleteUserPermissionsBoundaryRequest => ();
         DeleteUserPolicy delete_user_policy DeleteUserPolicyRequest => ();
         DetachGroupPolicy detach_group_policy DetachGroupPolicyRequest => ();
         DetachRolePolicy detach_role_policy DetachRolePolicyRequest => ();
         DetachUserPolicy detach_user_policy DetachUserPolicyRequest => ();
         GetAccessKeyLastUsed get_access_key_last_used GetAccessKeyLastUsedRequest => GetAccessKeyLastUsedResponse;
+        GetAccountAuthorizationDetails get_account_authorization_details GetAccountAuthorizationDetailsRequest => GetAccountAuthorizationDetailsResponse;
+        GetAccountSummary get_account_summary GetAccountSummaryInput => GetAccountSummaryResponse;
+        GetContextKeysForCustomPolicy get_context_keys_for_custom_policy GetContextKeysForCustomPolicyRequest => GetContextKeysForPolicyResponse;
+        GetContextKeysForPrincipalPolicy get_context_keys_for_principal_policy GetContextKeysForPrincipalPolicyRequest => GetContextKeysForPolicyResponse;
         GetGroup get_group GetGroupRequest => GetGroupResponse;
         GetGroupPolicy get_group_policy GetGroupPolicyRequest => GetGroupPolicyResponse;
+        GetLoginProfile get_login_profile GetLoginProfileRequest => GetLoginProfileResponse;
+        GetOpenIDConnectProvider get_open_id_connect_provider GetOpenIDConnectProviderRequest => GetOpenIDConnectProviderResponse;
         GetPolicy get_policy GetPolicyRequest => GetPolicyResponse;
         GetPolicyVersion get_policy_version GetPolicyVersionRequest => GetPolicyVersionResponse;
         GetRole get_role GetRoleRequest => GetRoleResponse;
@@ -45,26 +59,55 @@ operations! {
         GetUser get_user GetUserRequest => GetUserResponse;
         GetUserPolicy get_user_policy GetUserPolicyRequest => GetUserPolicyResponse;
         ListAccessKeys list_access_keys ListAccessKeysRequest => ListAccessKeysResponse;
+        ListAccountAliases list_account_aliases ListAccountAliasesRequest => ListAccountAliasesResponse;
         ListAttachedGroupPolicies list_attached_group_policies ListAttachedGroupPoliciesRequest => ListAttachedGroupPoliciesResponse;
         ListAttachedRolePolicies list_attached_role_policies ListAttachedRolePoliciesRequest => ListAttachedRolePoliciesResponse;
         ListAttachedUserPolicies list_attached_user_policies ListAttachedUserPoliciesRequest => ListAttachedUserPoliciesResponse;
+        ListEntitiesForPolicy list_entities_for_policy ListEntitiesForPolicyRequest => ListEntitiesForPolicyResponse;
         ListGroupPolicies list_group_policies ListGroupPoliciesRequest => ListGroupPoliciesResponse;
         ListGroups list_groups ListGroupsRequest => ListGroupsResponse;
         ListGroupsForUser list_groups_for_user ListGroupsForUserRequest => ListGroupsForUserResponse;
+        ListInstanceProfilesForRole list_instance_profiles_for_role ListInstanceProfilesForRoleRequest => ListInstanceProfilesForRoleResponse;
+        ListMFADevices list_mfa_devices ListMFADevicesRequest => ListMFADevicesResponse;
+        ListOpenIDConnectProviderTags list_open_id_connect_provider_tags ListOpenIDConnectProviderTagsRequest => ListOpenIDConnectProviderTagsResponse;
+        ListOpenIDConnectProviders list_open_id_connect_providers ListOpenIDConnectProvidersRequest => ListOpenIDConnectProvidersResponse;
         ListPolicies list_policies ListPoliciesRequest => ListPoliciesResponse;
+        ListPolicyTags list_policy_tags ListPolicyTagsRequest => ListPolicyTagsResponse;
         ListPolicyVersions list_policy_versions ListPolicyVersionsRequest => ListPolicyVersionsResponse;
         ListRolePolicies list_role_policies ListRolePoliciesRequest => ListRolePoliciesResponse;
+        ListRoleTags list_role_tags ListRoleTagsRequest => ListRoleTagsResponse;
         ListRoles list_roles ListRolesRequest => ListRolesResponse;
+        ListSSHPublicKeys list_ssh_public_keys ListSSHPublicKeysRequest => ListSSHPublicKeysResponse;
+        ListServiceSpecificCredentials list_service_specific_credentials ListServiceSpecificCredentialsRequest => ListServiceSpecificCredentialsResponse;
+        ListSigningCertificates list_signing_certificates ListSigningCertificatesRequest => ListSigningCertificatesResponse;
         ListUserPolicies list_user_policies ListUserPoliciesRequest => ListUserPoliciesResponse;
+        ListUserTags list_user_tags ListUserTagsRequest => ListUserTagsResponse;
         ListUsers list_users ListUsersRequest => ListUsersResponse;
         PutGroupPolicy put_group_policy PutGroupPolicyRequest => ();
+        PutRolePermissionsBoundary put_role_permissions_boundary PutRolePermissionsBoundaryRequest => ();
         PutRolePolicy put_role_policy PutRolePolicyRequest => ();
+        PutUserPermissionsBoundary put_user_permissions_boundary PutUserPermissionsBoundaryRequest => ();
         PutUserPolicy put_user_policy PutUserPolicyRequest => ();
+        RemoveClientIDFromOpenIDConnectProvider remove_client_id_from_open_id_connect_provider RemoveClientIDFromOpenIDConnectProviderRequest => ();
         RemoveUserFromGroup remove_user_from_group RemoveUserFromGroupRequest => ();
         SetDefaultPolicyVersion set_default_policy_version SetDefaultPolicyVersionRequest => ();
+        SimulateCustomPolicy simulate_custom_policy SimulateCustomPolicyRequest => SimulatePolicyResponse;
         SimulatePrincipalPolicy simulate_principal_policy SimulatePrincipalPolicyRequest => SimulatePolicyResponse;
+        TagOpenIDConnectProvider tag_open_id_connect_provider TagOpenIDConnectProviderRequest => ();
+        TagPolicy tag_policy TagPolicyRequest => ();
+        TagRole tag_role TagRoleRequest => ();
+        TagUser tag_user TagUserRequest => ();
+        UntagOpenIDConnectProvider untag_open_id_connect_provider UntagOpenIDConnectProviderRequest => ();
+        UntagPolicy untag_policy UntagPolicyRequest => ();
+        UntagRole untag_role UntagRoleRequest => ();
+        UntagUser untag_user UntagUserRequest => ();
         UpdateAccessKey update_access_key UpdateAccessKeyRequest => ();
         UpdateAssumeRolePolicy update_assume_role_policy UpdateAssumeRolePolicyRequest => ();
+        UpdateGroup update_group UpdateGroupRequest => ();
+        UpdateOpenIDConnectProviderThumbprint update_open_id_connect_provider_thumbprint UpdateOpenIDConnectProviderThumbprintRequest => ();
+        UpdateRole update_role UpdateRoleRequest => UpdateRoleResponse;
+        UpdateRoleDescription update_role_description UpdateRoleDescriptionRequest => UpdateRoleDescriptionResponse;
+        UpdateUser update_user UpdateUserRequest => ();
     }
 }
 
@@ -72,13 +115,16 @@ errors! {
     concurrent_modification = "ConcurrentModification" 409 "ConcurrentModificationException";
     delete_conflict = "DeleteConflict" 409 "DeleteConflictException";
     entity_already_exists = "EntityAlreadyExists" 409 "EntityAlreadyExistsException";
+    entity_temporarily_unmodifiable = "EntityTemporarilyUnmodifiable" 409 "EntityTemporarilyUnmodifiableException";
     invalid_input = "InvalidInput" 400 "InvalidInputException";
     limit_exceeded = "LimitExceeded" 409 "LimitExceededException";
     malformed_policy_document = "MalformedPolicyDocument" 400 "MalformedPolicyDocumentException";
     no_such_entity = "NoSuchEntity" 404 "NoSuchEntityException";
+    open_id_idp_communication_error = "OpenIdIdpCommunicationError" 400 "OpenIdIdpCommunicationErrorException";
     policy_evaluation = "PolicyEvaluation" 500 "PolicyEvaluationException";
     policy_not_attachable = "PolicyNotAttachable" 400 "PolicyNotAttachableException";
     service_failure = "ServiceFailure" 500 "ServiceFailureException";
+    service_not_supported = "NotSupportedService" 404 "ServiceNotSupportedException";
     unmodifiable_entity = "UnmodifiableEntity" 400 "UnmodifiableEntityException";
 }
 
@@ -106,6 +152,13 @@ shape! {
         access_key_id: Option<String> = "AccessKeyId" [pattern(r"[\w]+"), length(16, 128)],
         status: Option<StatusType> = "Status",
         create_date: Option<Time> = "CreateDate",
+    }
+}
+
+shape! {
+    pub struct AddClientIDToOpenIDConnectProviderRequest {
+        open_id_connect_provider_arn: String = "OpenIDConnectProviderArn" [length(20, 2048)],
+        client_id: String = "ClientID" [length(1, 255)],
     }
 }
 
@@ -197,6 +250,12 @@ shape! {
 }
 
 shape! {
+    pub struct CreateAccountAliasRequest {
+        account_alias: String = "AccountAlias" [pattern("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$"), length(3, 63)],
+    }
+}
+
+shape! {
     pub struct CreateGroupRequest {
         path: Option<String> = "Path" [pattern(r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)"), length(1, 512)],
         group_name: String = "GroupName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
@@ -206,6 +265,22 @@ shape! {
 shape! {
     pub struct CreateGroupResponse {
         group: Group = "Group",
+    }
+}
+
+shape! {
+    pub struct CreateOpenIDConnectProviderRequest {
+        url: String = "Url" [length(1, 255)],
+        client_id_list: Option<Vec<String>> = "ClientIDList" [items(&[length(1, 255)])],
+        thumbprint_list: Option<Vec<String>> = "ThumbprintList" [items(&[length(40, 40)])],
+        tags: Option<Vec<Tag>> = "Tags" [length_max(50)],
+    }
+}
+
+shape! {
+    pub struct CreateOpenIDConnectProviderResponse {
+        open_id_connect_provider_arn: Option<String> = "OpenIDConnectProviderArn" [length(20, 2048)],
+        tags: Option<Vec<Tag>> = "Tags" [length_max(50)],
     }
 }
 
@@ -280,6 +355,12 @@ shape! {
 }
 
 shape! {
+    pub struct DeleteAccountAliasRequest {
+        account_alias: String = "AccountAlias" [pattern("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$"), length(3, 63)],
+    }
+}
+
+shape! {
     pub struct DeleteGroupPolicyRequest {
         group_name: String = "GroupName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
         policy_name: String = "PolicyName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
@@ -289,6 +370,18 @@ shape! {
 shape! {
     pub struct DeleteGroupRequest {
         group_name: String = "GroupName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+    }
+}
+
+shape! {
+    pub struct DeleteLoginProfileRequest {
+        user_name: Option<String> = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+    }
+}
+
+shape! {
+    pub struct DeleteOpenIDConnectProviderRequest {
+        open_id_connect_provider_arn: String = "OpenIDConnectProviderArn" [length(20, 2048)],
     }
 }
 
@@ -306,6 +399,12 @@ shape! {
 }
 
 shape! {
+    pub struct DeleteRolePermissionsBoundaryRequest {
+        role_name: String = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+    }
+}
+
+shape! {
     pub struct DeleteRolePolicyRequest {
         role_name: String = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
         policy_name: String = "PolicyName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
@@ -315,6 +414,12 @@ shape! {
 shape! {
     pub struct DeleteRoleRequest {
         role_name: String = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+    }
+}
+
+shape! {
+    pub struct DeleteUserPermissionsBoundaryRequest {
+        user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
     }
 }
 
@@ -352,6 +457,16 @@ shape! {
     }
 }
 
+enumeration! {
+    pub enum EntityType {
+        User = "User",
+        Role = "Role",
+        Group = "Group",
+        LocalManagedPolicy = "LocalManagedPolicy",
+        AWSManagedPolicy = "AWSManagedPolicy",
+    }
+}
+
 shape! {
     pub struct EvaluationResult {
         eval_action_name: String = "EvalActionName" [length(3, 128)],
@@ -376,6 +491,50 @@ shape! {
     pub struct GetAccessKeyLastUsedResponse {
         user_name: Option<String> = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
         access_key_last_used: Option<AccessKeyLastUsed> = "AccessKeyLastUsed",
+    }
+}
+
+shape! {
+    pub struct GetAccountAuthorizationDetailsRequest {
+        filter: Option<Vec<EntityType>> = "Filter",
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+    }
+}
+
+shape! {
+    pub struct GetAccountAuthorizationDetailsResponse {
+        user_detail_list: Option<Vec<UserDetail>> = "UserDetailList",
+        group_detail_list: Option<Vec<GroupDetail>> = "GroupDetailList",
+        role_detail_list: Option<Vec<RoleDetail>> = "RoleDetailList",
+        policies: Option<Vec<ManagedPolicyDetail>> = "Policies",
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
+    pub struct GetAccountSummaryResponse {
+        summary_map: Option<BTreeMap<String, i32>> = "SummaryMap",
+    }
+}
+
+shape! {
+    pub struct GetContextKeysForCustomPolicyRequest {
+        policy_input_list: Vec<String> = "PolicyInputList" [items(&[pattern(r"[\u0009\u000A\u000D\u0020-\u00FF]+"), length(1, 131072)])],
+    }
+}
+
+shape! {
+    pub struct GetContextKeysForPolicyResponse {
+        context_key_names: Option<Vec<String>> = "ContextKeyNames" [items(&[length(5, 256)])],
+    }
+}
+
+shape! {
+    pub struct GetContextKeysForPrincipalPolicyRequest {
+        policy_source_arn: String = "PolicySourceArn" [length(20, 2048)],
+        policy_input_list: Option<Vec<String>> = "PolicyInputList" [items(&[pattern(r"[\u0009\u000A\u000D\u0020-\u00FF]+"), length(1, 131072)])],
     }
 }
 
@@ -408,6 +567,34 @@ shape! {
         users: Vec<User> = "Users",
         is_truncated: Option<bool> = "IsTruncated",
         marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
+    pub struct GetLoginProfileRequest {
+        user_name: Option<String> = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+    }
+}
+
+shape! {
+    pub struct GetLoginProfileResponse {
+        login_profile: LoginProfile = "LoginProfile",
+    }
+}
+
+shape! {
+    pub struct GetOpenIDConnectProviderRequest {
+        open_id_connect_provider_arn: String = "OpenIDConnectProviderArn" [length(20, 2048)],
+    }
+}
+
+shape! {
+    pub struct GetOpenIDConnectProviderResponse {
+        url: Option<String> = "Url" [length(1, 255)],
+        client_id_list: Option<Vec<String>> = "ClientIDList" [items(&[length(1, 255)])],
+        thumbprint_list: Option<Vec<String>> = "ThumbprintList" [items(&[length(40, 40)])],
+        create_date: Option<Time> = "CreateDate",
+        tags: Option<Vec<Tag>> = "Tags" [length_max(50)],
     }
 }
 
@@ -501,10 +688,34 @@ shape! {
 }
 
 shape! {
+    pub struct GroupDetail {
+        path: Option<String> = "Path" [pattern(r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)"), length(1, 512)],
+        group_name: Option<String> = "GroupName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        group_id: Option<String> = "GroupId" [pattern(r"[\w]+"), length(16, 128)],
+        arn: Option<String> = "Arn" [length(20, 2048)],
+        create_date: Option<Time> = "CreateDate",
+        group_policy_list: Option<Vec<PolicyDetail>> = "GroupPolicyList",
+        attached_managed_policies: Option<Vec<AttachedPolicy>> = "AttachedManagedPolicies",
+    }
+}
+
+shape! {
     pub struct InlinePolicyIdentifierType {
         policy_name: String = "PolicyName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
         attachment_type: AttachmentType = "AttachmentType",
         attachment_name: String = "AttachmentName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+    }
+}
+
+shape! {
+    pub struct InstanceProfile {
+        path: String = "Path" [pattern(r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)"), length(1, 512)],
+        instance_profile_name: String = "InstanceProfileName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        instance_profile_id: String = "InstanceProfileId" [pattern(r"[\w]+"), length(16, 128)],
+        arn: String = "Arn" [length(20, 2048)],
+        create_date: Time = "CreateDate",
+        roles: Vec<Role> = "Roles",
+        tags: Option<Vec<Tag>> = "Tags" [length_max(50)],
     }
 }
 
@@ -519,6 +730,21 @@ shape! {
 shape! {
     pub struct ListAccessKeysResponse {
         access_key_metadata: Vec<AccessKeyMetadata> = "AccessKeyMetadata",
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
+    pub struct ListAccountAliasesRequest {
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListAccountAliasesResponse {
+        account_aliases: Vec<String> = "AccountAliases" [items(&[pattern("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$"), length(3, 63)])],
         is_truncated: Option<bool> = "IsTruncated",
         marker: Option<String> = "Marker",
     }
@@ -576,6 +802,27 @@ shape! {
 }
 
 shape! {
+    pub struct ListEntitiesForPolicyRequest {
+        policy_arn: String = "PolicyArn" [length(20, 2048)],
+        entity_filter: Option<EntityType> = "EntityFilter",
+        path_prefix: Option<String> = "PathPrefix" [pattern(r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)"), length(1, 512)],
+        policy_usage_filter: Option<PolicyUsageType> = "PolicyUsageFilter",
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListEntitiesForPolicyResponse {
+        policy_groups: Option<Vec<PolicyGroup>> = "PolicyGroups",
+        policy_users: Option<Vec<PolicyUser>> = "PolicyUsers",
+        policy_roles: Option<Vec<PolicyRole>> = "PolicyRoles",
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
     pub struct ListGroupPoliciesRequest {
         group_name: String = "GroupName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
         marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
@@ -624,6 +871,64 @@ shape! {
 }
 
 shape! {
+    pub struct ListInstanceProfilesForRoleRequest {
+        role_name: String = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListInstanceProfilesForRoleResponse {
+        instance_profiles: Vec<InstanceProfile> = "InstanceProfiles",
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
+    pub struct ListMFADevicesRequest {
+        user_name: Option<String> = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListMFADevicesResponse {
+        mfa_devices: Vec<MFADevice> = "MFADevices",
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
+    pub struct ListOpenIDConnectProviderTagsRequest {
+        open_id_connect_provider_arn: String = "OpenIDConnectProviderArn" [length(20, 2048)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListOpenIDConnectProviderTagsResponse {
+        tags: Vec<Tag> = "Tags" [length_max(50)],
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
+    pub struct ListOpenIDConnectProvidersRequest {}
+}
+
+shape! {
+    pub struct ListOpenIDConnectProvidersResponse {
+        open_id_connect_provider_list: Option<Vec<OpenIDConnectProviderListEntry>> = "OpenIDConnectProviderList",
+    }
+}
+
+shape! {
     pub struct ListPoliciesRequest {
         scope: Option<PolicyScopeType> = "Scope",
         only_attached: Option<bool> = "OnlyAttached",
@@ -637,6 +942,22 @@ shape! {
 shape! {
     pub struct ListPoliciesResponse {
         policies: Option<Vec<Policy>> = "Policies",
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
+    pub struct ListPolicyTagsRequest {
+        policy_arn: String = "PolicyArn" [length(20, 2048)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListPolicyTagsResponse {
+        tags: Vec<Tag> = "Tags" [length_max(50)],
         is_truncated: Option<bool> = "IsTruncated",
         marker: Option<String> = "Marker",
     }
@@ -675,6 +996,22 @@ shape! {
 }
 
 shape! {
+    pub struct ListRoleTagsRequest {
+        role_name: String = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListRoleTagsResponse {
+        tags: Vec<Tag> = "Tags" [length_max(50)],
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
     pub struct ListRolesRequest {
         path_prefix: Option<String> = "PathPrefix" [pattern(r"\u002F[\u0021-\u007F]*"), length(1, 512)],
         marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
@@ -685,6 +1022,56 @@ shape! {
 shape! {
     pub struct ListRolesResponse {
         roles: Vec<Role> = "Roles",
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
+    pub struct ListSSHPublicKeysRequest {
+        user_name: Option<String> = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListSSHPublicKeysResponse {
+        ssh_public_keys: Option<Vec<SSHPublicKeyMetadata>> = "SSHPublicKeys",
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
+    pub struct ListServiceSpecificCredentialsRequest {
+        user_name: Option<String> = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        service_name: Option<String> = "ServiceName",
+        all_users: Option<bool> = "AllUsers",
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListServiceSpecificCredentialsResponse {
+        service_specific_credentials: Option<Vec<ServiceSpecificCredentialMetadata>> = "ServiceSpecificCredentials",
+        marker: Option<String> = "Marker",
+        is_truncated: Option<bool> = "IsTruncated",
+    }
+}
+
+shape! {
+    pub struct ListSigningCertificatesRequest {
+        user_name: Option<String> = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListSigningCertificatesResponse {
+        certificates: Vec<SigningCertificate> = "Certificates",
         is_truncated: Option<bool> = "IsTruncated",
         marker: Option<String> = "Marker",
     }
@@ -707,6 +1094,22 @@ shape! {
 }
 
 shape! {
+    pub struct ListUserTagsRequest {
+        user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListUserTagsResponse {
+        tags: Vec<Tag> = "Tags" [length_max(50)],
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
     pub struct ListUsersRequest {
         path_prefix: Option<String> = "PathPrefix" [pattern(r"\u002F[\u0021-\u007F]*"), length(1, 512)],
         marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
@@ -719,6 +1122,51 @@ shape! {
         users: Vec<User> = "Users",
         is_truncated: Option<bool> = "IsTruncated",
         marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
+    pub struct LoginProfile {
+        user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        create_date: Time = "CreateDate",
+        password_reset_required: Option<bool> = "PasswordResetRequired",
+    }
+}
+
+shape! {
+    pub struct MFADevice {
+        user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        serial_number: String = "SerialNumber" [pattern(r"[\w+=/:,.@-]+"), length(9, 256)],
+        enable_date: Time = "EnableDate",
+    }
+}
+
+shape! {
+    pub struct ManagedPolicyDetail {
+        policy_name: Option<String> = "PolicyName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        policy_id: Option<String> = "PolicyId" [pattern(r"[\w]+"), length(16, 128)],
+        arn: Option<String> = "Arn" [length(20, 2048)],
+        path: Option<String> = "Path" [pattern(r"((/[A-Za-z0-9\.,\+@=_-]+)*)/"), length(1, 512)],
+        default_version_id: Option<String> = "DefaultVersionId" [pattern(r"v[1-9][0-9]*(\.[A-Za-z0-9-]*)?")],
+        attachment_count: Option<i32> = "AttachmentCount",
+        permissions_boundary_usage_count: Option<i32> = "PermissionsBoundaryUsageCount",
+        is_attachable: Option<bool> = "IsAttachable",
+        description: Option<String> = "Description" [length_max(1000)],
+        create_date: Option<Time> = "CreateDate",
+        update_date: Option<Time> = "UpdateDate",
+        policy_version_list: Option<Vec<PolicyVersion>> = "PolicyVersionList",
+    }
+}
+
+shape! {
+    pub struct OpenIDConnectProviderListEntry {
+        arn: Option<String> = "Arn" [length(20, 2048)],
+    }
+}
+
+shape! {
+    pub struct OrderedOrganizationPolicyType {
+        service_control_policy_input_list: Option<Vec<String>> = "ServiceControlPolicyInputList" [items(&[pattern(r"[\u0009\u000A\u000D\u0020-\u00FF]+"), length(1, 131072)])],
     }
 }
 
@@ -757,11 +1205,25 @@ shape! {
     }
 }
 
+shape! {
+    pub struct PolicyDetail {
+        policy_name: Option<String> = "PolicyName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        policy_document: Option<String> = "PolicyDocument" [pattern(r"[\u0009\u000A\u000D\u0020-\u00FF]+"), length(1, 131072)],
+    }
+}
+
 enumeration! {
     pub enum PolicyEvaluationDecisionType {
         Allowed = "allowed",
         ExplicitDeny = "explicitDeny",
         ImplicitDeny = "implicitDeny",
+    }
+}
+
+shape! {
+    pub struct PolicyGroup {
+        group_name: Option<String> = "GroupName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        group_id: Option<String> = "GroupId" [pattern(r"[\w]+"), length(16, 128)],
     }
 }
 
@@ -784,6 +1246,13 @@ enumeration! {
     }
 }
 
+shape! {
+    pub struct PolicyRole {
+        role_name: Option<String> = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        role_id: Option<String> = "RoleId" [pattern(r"[\w]+"), length(16, 128)],
+    }
+}
+
 enumeration! {
     pub enum PolicySourceType {
         User = "user",
@@ -800,6 +1269,13 @@ enumeration! {
     pub enum PolicyUsageType {
         PermissionsPolicy = "PermissionsPolicy",
         PermissionsBoundary = "PermissionsBoundary",
+    }
+}
+
+shape! {
+    pub struct PolicyUser {
+        user_name: Option<String> = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        user_id: Option<String> = "UserId" [pattern(r"[\w]+"), length(16, 128)],
     }
 }
 
@@ -828,6 +1304,13 @@ shape! {
 }
 
 shape! {
+    pub struct PutRolePermissionsBoundaryRequest {
+        role_name: String = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        permissions_boundary: String = "PermissionsBoundary" [length(20, 2048)],
+    }
+}
+
+shape! {
     pub struct PutRolePolicyRequest {
         role_name: String = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
         policy_name: String = "PolicyName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
@@ -836,10 +1319,24 @@ shape! {
 }
 
 shape! {
+    pub struct PutUserPermissionsBoundaryRequest {
+        user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        permissions_boundary: String = "PermissionsBoundary" [length(20, 2048)],
+    }
+}
+
+shape! {
     pub struct PutUserPolicyRequest {
         user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
         policy_name: String = "PolicyName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
         policy_document: String = "PolicyDocument" [pattern(r"[\u0009\u000A\u000D\u0020-\u00FF]+"), length(1, 131072)],
+    }
+}
+
+shape! {
+    pub struct RemoveClientIDFromOpenIDConnectProviderRequest {
+        open_id_connect_provider_arn: String = "OpenIDConnectProviderArn" [length(20, 2048)],
+        client_id: String = "ClientID" [length(1, 255)],
     }
 }
 
@@ -879,6 +1376,23 @@ shape! {
 }
 
 shape! {
+    pub struct RoleDetail {
+        path: Option<String> = "Path" [pattern(r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)"), length(1, 512)],
+        role_name: Option<String> = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        role_id: Option<String> = "RoleId" [pattern(r"[\w]+"), length(16, 128)],
+        arn: Option<String> = "Arn" [length(20, 2048)],
+        create_date: Option<Time> = "CreateDate",
+        assume_role_policy_document: Option<String> = "AssumeRolePolicyDocument" [pattern(r"[\u0009\u000A\u000D\u0020-\u00FF]+"), length(1, 131072)],
+        instance_profile_list: Option<Vec<InstanceProfile>> = "InstanceProfileList",
+        role_policy_list: Option<Vec<PolicyDetail>> = "RolePolicyList",
+        attached_managed_policies: Option<Vec<AttachedPolicy>> = "AttachedManagedPolicies",
+        permissions_boundary: Option<AttachedPermissionsBoundary> = "PermissionsBoundary",
+        tags: Option<Vec<Tag>> = "Tags" [length_max(50)],
+        role_last_used: Option<RoleLastUsed> = "RoleLastUsed",
+    }
+}
+
+shape! {
     pub struct RoleLastUsed {
         last_used_date: Option<Time> = "LastUsedDate",
         region: Option<String> = "Region",
@@ -886,9 +1400,58 @@ shape! {
 }
 
 shape! {
+    pub struct SSHPublicKeyMetadata {
+        user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        ssh_public_key_id: String = "SSHPublicKeyId" [pattern(r"[\w]+"), length(20, 128)],
+        status: StatusType = "Status",
+        upload_date: Time = "UploadDate",
+    }
+}
+
+shape! {
+    pub struct ServiceSpecificCredentialMetadata {
+        user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        status: StatusType = "Status",
+        service_user_name: Option<String> = "ServiceUserName" [pattern(r"[\w+=,.@-]*"), length(0, 200)],
+        service_credential_alias: Option<String> = "ServiceCredentialAlias" [pattern(r"[\w+=,.@-]+"), length(0, 200)],
+        create_date: Time = "CreateDate",
+        expiration_date: Option<Time> = "ExpirationDate",
+        service_specific_credential_id: String = "ServiceSpecificCredentialId" [pattern(r"[\w]+"), length(20, 128)],
+        service_name: String = "ServiceName",
+    }
+}
+
+shape! {
     pub struct SetDefaultPolicyVersionRequest {
         policy_arn: String = "PolicyArn" [length(20, 2048)],
         version_id: String = "VersionId" [pattern(r"v[1-9][0-9]*(\.[A-Za-z0-9-]*)?")],
+    }
+}
+
+shape! {
+    pub struct SigningCertificate {
+        user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        certificate_id: String = "CertificateId" [pattern(r"[\w]+"), length(24, 128)],
+        certificate_body: String = "CertificateBody" [pattern(r"[\u0009\u000A\u000D\u0020-\u00FF]+"), length(1, 16384)],
+        status: StatusType = "Status",
+        upload_date: Option<Time> = "UploadDate",
+    }
+}
+
+shape! {
+    pub struct SimulateCustomPolicyRequest {
+        policy_input_list: Vec<String> = "PolicyInputList" [items(&[pattern(r"[\u0009\u000A\u000D\u0020-\u00FF]+"), length(1, 131072)])],
+        permissions_boundary_policy_input_list: Option<Vec<String>> = "PermissionsBoundaryPolicyInputList" [items(&[pattern(r"[\u0009\u000A\u000D\u0020-\u00FF]+"), length(1, 131072)])],
+        ordered_organization_policy_input_list: Option<Vec<OrderedOrganizationPolicyType>> = "OrderedOrganizationPolicyInputList" [length_max(7)],
+        action_names: Vec<String> = "ActionNames" [items(&[length(3, 128)])],
+        resource_arns: Option<Vec<String>> = "ResourceArns" [items(&[length(1, 2048)])],
+        resource_policy: Option<String> = "ResourcePolicy" [pattern(r"[\u0009\u000A\u000D\u0020-\u00FF]+"), length(1, 131072)],
+        resource_owner: Option<String> = "ResourceOwner" [length(1, 2048)],
+        caller_arn: Option<String> = "CallerArn" [length(1, 2048)],
+        context_entries: Option<Vec<ContextEntry>> = "ContextEntries",
+        resource_handling_option: Option<String> = "ResourceHandlingOption" [length(1, 64)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
     }
 }
 
@@ -942,6 +1505,62 @@ shape! {
 }
 
 shape! {
+    pub struct TagOpenIDConnectProviderRequest {
+        open_id_connect_provider_arn: String = "OpenIDConnectProviderArn" [length(20, 2048)],
+        tags: Vec<Tag> = "Tags" [length_max(50)],
+    }
+}
+
+shape! {
+    pub struct TagPolicyRequest {
+        policy_arn: String = "PolicyArn" [length(20, 2048)],
+        tags: Vec<Tag> = "Tags" [length_max(50)],
+    }
+}
+
+shape! {
+    pub struct TagRoleRequest {
+        role_name: String = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        tags: Vec<Tag> = "Tags" [length_max(50)],
+    }
+}
+
+shape! {
+    pub struct TagUserRequest {
+        user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        tags: Vec<Tag> = "Tags" [length_max(50)],
+    }
+}
+
+shape! {
+    pub struct UntagOpenIDConnectProviderRequest {
+        open_id_connect_provider_arn: String = "OpenIDConnectProviderArn" [length(20, 2048)],
+        tag_keys: Vec<String> = "TagKeys" [length_max(50), items(&[pattern(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+"), length(1, 128)])],
+    }
+}
+
+shape! {
+    pub struct UntagPolicyRequest {
+        policy_arn: String = "PolicyArn" [length(20, 2048)],
+        tag_keys: Vec<String> = "TagKeys" [length_max(50), items(&[pattern(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+"), length(1, 128)])],
+    }
+}
+
+shape! {
+    pub struct UntagRoleRequest {
+        role_name: String = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        tag_keys: Vec<String> = "TagKeys" [length_max(50), items(&[pattern(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+"), length(1, 128)])],
+    }
+}
+
+shape! {
+    pub struct UntagUserRequest {
+        user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        tag_keys: Vec<String> = "TagKeys" [length_max(50), items(&[pattern(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+"), length(1, 128)])],
+    }
+}
+
+shape! {
     pub struct UpdateAccessKeyRequest {
         user_name: Option<String> = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
         access_key_id: String = "AccessKeyId" [pattern(r"[\w]+"), length(16, 128)],
@@ -957,6 +1576,54 @@ shape! {
 }
 
 shape! {
+    pub struct UpdateGroupRequest {
+        group_name: String = "GroupName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        new_path: Option<String> = "NewPath" [pattern(r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)"), length(1, 512)],
+        new_group_name: Option<String> = "NewGroupName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+    }
+}
+
+shape! {
+    pub struct UpdateOpenIDConnectProviderThumbprintRequest {
+        open_id_connect_provider_arn: String = "OpenIDConnectProviderArn" [length(20, 2048)],
+        thumbprint_list: Vec<String> = "ThumbprintList" [items(&[length(40, 40)])],
+    }
+}
+
+shape! {
+    pub struct UpdateRoleDescriptionRequest {
+        role_name: String = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        description: String = "Description" [pattern(r"[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*"), length_max(1000)],
+    }
+}
+
+shape! {
+    pub struct UpdateRoleDescriptionResponse {
+        role: Option<Role> = "Role",
+    }
+}
+
+shape! {
+    pub struct UpdateRoleRequest {
+        role_name: String = "RoleName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        description: Option<String> = "Description" [pattern(r"[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*"), length_max(1000)],
+        max_session_duration: Option<i32> = "MaxSessionDuration" [range(3600, 43200)],
+    }
+}
+
+shape! {
+    pub struct UpdateRoleResponse {}
+}
+
+shape! {
+    pub struct UpdateUserRequest {
+        user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 128)],
+        new_path: Option<String> = "NewPath" [pattern(r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)"), length(1, 512)],
+        new_user_name: Option<String> = "NewUserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+    }
+}
+
+shape! {
     pub struct User {
         path: String = "Path" [pattern(r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)"), length(1, 512)],
         user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
@@ -964,6 +1631,21 @@ shape! {
         arn: String = "Arn" [length(20, 2048)],
         create_date: Time = "CreateDate",
         password_last_used: Option<Time> = "PasswordLastUsed",
+        permissions_boundary: Option<AttachedPermissionsBoundary> = "PermissionsBoundary",
+        tags: Option<Vec<Tag>> = "Tags" [length_max(50)],
+    }
+}
+
+shape! {
+    pub struct UserDetail {
+        path: Option<String> = "Path" [pattern(r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)"), length(1, 512)],
+        user_name: Option<String> = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
+        user_id: Option<String> = "UserId" [pattern(r"[\w]+"), length(16, 128)],
+        arn: Option<String> = "Arn" [length(20, 2048)],
+        create_date: Option<Time> = "CreateDate",
+        user_policy_list: Option<Vec<PolicyDetail>> = "UserPolicyList",
+        group_list: Option<Vec<String>> = "GroupList" [items(&[pattern(r"[\w+=,.@-]+"), length(1, 128)])],
+        attached_managed_policies: Option<Vec<AttachedPolicy>> = "AttachedManagedPolicies",
         permissions_boundary: Option<AttachedPermissionsBoundary> = "PermissionsBoundary",
         tags: Option<Vec<Tag>> = "Tags" [length_max(50)],
     }
@@ -983,4 +1665,47 @@ enumeration! {
         Inactive = "Inactive",
         Expired = "Expired",
     }
+}
+
+enumeration! {
+    pub enum SummaryKeyType {
+        Users = "Users",
+        UsersQuota = "UsersQuota",
+        Groups = "Groups",
+        GroupsQuota = "GroupsQuota",
+        ServerCertificates = "ServerCertificates",
+        ServerCertificatesQuota = "ServerCertificatesQuota",
+        UserPolicySizeQuota = "UserPolicySizeQuota",
+        GroupPolicySizeQuota = "GroupPolicySizeQuota",
+        GroupsPerUserQuota = "GroupsPerUserQuota",
+        SigningCertificatesPerUserQuota = "SigningCertificatesPerUserQuota",
+        AccessKeysPerUserQuota = "AccessKeysPerUserQuota",
+        MFADevices = "MFADevices",
+        MFADevicesInUse = "MFADevicesInUse",
+        AccountMFAEnabled = "AccountMFAEnabled",
+        AccountAccessKeysPresent = "AccountAccessKeysPresent",
+        AccountPasswordPresent = "AccountPasswordPresent",
+        AccountSigningCertificatesPresent = "AccountSigningCertificatesPresent",
+        AttachedPoliciesPerGroupQuota = "AttachedPoliciesPerGroupQuota",
+        AttachedPoliciesPerRoleQuota = "AttachedPoliciesPerRoleQuota",
+        AttachedPoliciesPerUserQuota = "AttachedPoliciesPerUserQuota",
+        Policies = "Policies",
+        PoliciesQuota = "PoliciesQuota",
+        PolicySizeQuota = "PolicySizeQuota",
+        PolicyVersionsInUse = "PolicyVersionsInUse",
+        PolicyVersionsInUseQuota = "PolicyVersionsInUseQuota",
+        VersionsPerPolicyQuota = "VersionsPerPolicyQuota",
+        GlobalEndpointTokenVersion = "GlobalEndpointTokenVersion",
+        AssumeRolePolicySizeQuota = "AssumeRolePolicySizeQuota",
+        InstanceProfiles = "InstanceProfiles",
+        InstanceProfilesQuota = "InstanceProfilesQuota",
+        Providers = "Providers",
+        RolePolicySizeQuota = "RolePolicySizeQuota",
+        Roles = "Roles",
+        RolesQuota = "RolesQuota",
+    }
+}
+
+shape! {
+    pub struct GetAccountSummaryInput {}
 }

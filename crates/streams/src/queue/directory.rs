@@ -1,15 +1,13 @@
 //! This process's copy of the queue rows, kept true by a watch.
 //!
-//! As with streams: one task alone writes the copy, who changed a row waits until the copy has it,
-//! and what is not in the copy may still be in the store.
+//! A [`Mirror`], as of streams: what is not in the copy may still be in the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use millstream_base::{QueueArn, QueueId, Scope, StreamName};
 use millstream_env::Env;
-use millstream_meta::{Change, Document, Key, MetaError, MetaStore, Revision, Row, Watch};
+use millstream_meta::{Document, Key, MetaError, MetaStore, Mirror, Revision, Row, Watch, mirror};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
@@ -19,8 +17,6 @@ use crate::error::{Error, Result};
 
 /// Rows that one scan of the store asks for.
 const SCAN_PAGE: usize = 100;
-/// How long a writer waits for its own change to come back.
-const ECHO_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A queue's row at one revision.
 pub(crate) struct QueueSnapshot {
@@ -49,61 +45,31 @@ impl QueueSnapshot {
 }
 
 #[derive(Default)]
-struct Copy {
-    queues: BTreeMap<Scope, BTreeMap<StreamName, Arc<QueueSnapshot>>>,
+struct Queues {
+    by_name: BTreeMap<Scope, BTreeMap<StreamName, Arc<QueueSnapshot>>>,
     names: BTreeMap<(Scope, QueueId), StreamName>,
 }
 
-pub(crate) struct Directory {
-    meta: Arc<dyn MetaStore>,
-    copy: RwLock<Copy>,
-    /// The newest revision that the copy has.
-    seen: watch::Sender<Revision>,
-}
+#[derive(Default)]
+struct Copy(RwLock<Queues>);
+
+pub(crate) struct Directory(Mirror<Copy>);
 
 impl Directory {
     /// Reads all rows; then [`Directory::follow`] keeps them true.
     pub(crate) async fn load(meta: Arc<dyn MetaStore>) -> Result<(Arc<Directory>, Watch)> {
-        let watch = meta.watch(PREFIX);
-        let (seen, _) = watch::channel(Revision(0));
-        let directory = Directory { meta, copy: RwLock::default(), seen };
-        directory.rescan().await?;
-        Ok((Arc::new(directory), watch))
+        let (mirror, changes) = Mirror::load(meta, PREFIX, Copy::default()).await?;
+        Ok((Arc::new(Directory(mirror)), changes))
     }
 
     /// Applies changes until the store or the engine ends.
     pub(crate) async fn follow(
         self: Arc<Self>,
         env: Env,
-        mut changes: Watch,
-        mut stop: watch::Receiver<bool>,
+        changes: Watch,
+        stop: watch::Receiver<bool>,
     ) {
-        loop {
-            let change = tokio::select! {
-                biased;
-                change = changes.recv() => change,
-                _ = stop.wait_for(|stop| *stop) => None,
-            };
-            match change {
-                None => return,
-                Some(Change::Gap) => {
-                    while let Err(error) = self.rescan().await {
-                        tracing::warn!(%error, "queues can't be read; trying again");
-                        env.sleep(Duration::from_secs(1)).await;
-                    }
-                }
-                Some(Change::Put(row)) => {
-                    if let Err(error) = self.apply(&row) {
-                        tracing::error!(%error, "a queue's row can't be read");
-                    }
-                    self.saw(row.revision);
-                }
-                Some(Change::Deleted { key, revision }) => {
-                    self.remove(&key, revision);
-                    self.saw(revision);
-                }
-            }
-        }
+        self.0.follow(&env, changes, stop).await;
     }
 
     /// The queue as this process last saw it, or, if it never did, as the store has it.
@@ -115,7 +81,7 @@ impl Directory {
         let prefix = format!("{PREFIX}{}/{}/", queue.scope.account, queue.scope.region);
         let mut after: Option<Key> = None;
         loop {
-            let page = self.meta.scan(&prefix, after.as_ref(), SCAN_PAGE).await?;
+            let page = self.0.store().scan(&prefix, after.as_ref(), SCAN_PAGE).await?;
             for row in &page {
                 let Some((scope, name)) = name_of(&row.key) else { continue };
                 let found = QueueSnapshot::new(&scope, name, row, None)?;
@@ -132,9 +98,9 @@ impl Directory {
 
     /// The queue as this process last saw it.
     pub(crate) fn get(&self, queue: &QueueArn) -> Option<Arc<QueueSnapshot>> {
-        let copy = self.copy.read();
-        let name = copy.names.get(&(queue.scope.clone(), queue.id.clone()))?;
-        let found = copy.queues.get(&queue.scope)?.get(name)?;
+        let queues = self.0.0.read();
+        let name = queues.names.get(&(queue.scope.clone(), queue.id.clone()))?;
+        let found = queues.by_name.get(&queue.scope)?.get(name)?;
         (found.queue.id == queue.id).then(|| found.clone())
     }
 
@@ -144,27 +110,19 @@ impl Directory {
         scope: &Scope,
         name: &StreamName,
     ) -> Result<Option<Arc<QueueSnapshot>>> {
-        let Some(row) = self.meta.get(&key_of(scope, name)).await? else { return Ok(None) };
-        let known = self.named(scope, name);
+        let Some(row) = self.0.store().get(&key_of(scope, name)).await? else { return Ok(None) };
+        let known = self.0.named(scope, name);
         Ok(Some(Arc::new(QueueSnapshot::new(scope, name.clone(), &row, known.as_deref())?)))
-    }
-
-    fn named(&self, scope: &Scope, name: &StreamName) -> Option<Arc<QueueSnapshot>> {
-        self.copy.read().queues.get(scope)?.get(name).cloned()
     }
 
     /// Waits until the copy has `revision`.
     pub(crate) async fn caught_up(&self, revision: Revision) {
-        let mut seen = self.seen.subscribe();
-        let there = seen.wait_for(|seen| *seen >= revision);
-        if tokio::time::timeout(ECHO_WAIT_MAX, there).await.is_err() {
-            tracing::warn!(?revision, "a change of ours has not come back from the store");
-        }
+        self.0.caught_up(revision).await;
     }
 
     /// News of any queue.
     pub(crate) fn news(&self) -> watch::Receiver<Revision> {
-        self.seen.subscribe()
+        self.0.news()
     }
 
     /// Queues of one scope whose names come after `after`, in order.
@@ -174,76 +132,61 @@ impl Directory {
         after: Option<&StreamName>,
     ) -> Vec<Arc<QueueSnapshot>> {
         use std::ops::Bound::{Excluded, Unbounded};
-        let copy = self.copy.read();
-        let Some(queues) = copy.queues.get(scope) else { return Vec::new() };
+        let queues = self.0.0.read();
+        let Some(queues) = queues.by_name.get(scope) else { return Vec::new() };
         let from = after.map_or(Unbounded, Excluded);
         queues.range::<StreamName, _>((from, Unbounded)).map(|(_, q)| q.clone()).collect()
     }
 
     /// All queues, by account, region and name.
     pub(crate) fn all(&self) -> Vec<Arc<QueueSnapshot>> {
-        self.copy.read().queues.values().flat_map(BTreeMap::values).cloned().collect()
+        self.0.0.read().by_name.values().flat_map(BTreeMap::values).cloned().collect()
     }
+}
 
-    fn apply(&self, row: &Row) -> Result<Key> {
+impl Copy {
+    fn named(&self, scope: &Scope, name: &StreamName) -> Option<Arc<QueueSnapshot>> {
+        self.0.read().by_name.get(scope)?.get(name).cloned()
+    }
+}
+
+impl mirror::Copy for Copy {
+    const WHAT: &'static str = "queue";
+    const SCAN_PAGE: usize = SCAN_PAGE;
+    type Error = Error;
+
+    fn apply(&self, row: &Row) -> Result<()> {
         let (scope, name) = name_of(&row.key)
             .ok_or_else(|| Error::Corrupt { reason: format!("row {} names no queue", row.key) })?;
         let known = self.named(&scope, &name);
         if known.as_ref().is_none_or(|k| k.revision < row.revision) {
             let found = QueueSnapshot::new(&scope, name.clone(), row, known.as_deref())?;
-            let mut copy = self.copy.write();
+            let mut queues = self.0.write();
             if let Some(known) = known {
-                copy.names.remove(&(scope.clone(), known.row.id.clone()));
+                queues.names.remove(&(scope.clone(), known.row.id.clone()));
             }
-            copy.names.insert((scope.clone(), found.row.id.clone()), name.clone());
-            copy.queues.entry(scope).or_default().insert(name, Arc::new(found));
+            queues.names.insert((scope.clone(), found.row.id.clone()), name.clone());
+            queues.by_name.entry(scope).or_default().insert(name, Arc::new(found));
         }
-        Ok(row.key.clone())
+        Ok(())
     }
 
     fn remove(&self, key: &Key, revision: Revision) {
         let Some((scope, name)) = name_of(key) else { return };
-        let mut copy = self.copy.write();
-        let Some(queues) = copy.queues.get_mut(&scope) else { return };
-        if queues.get(&name).is_some_and(|q| q.revision < revision) {
-            let gone = queues.remove(&name).expect("it was there just now");
-            if queues.is_empty() {
-                copy.queues.remove(&scope);
+        let mut queues = self.0.write();
+        let Some(of_scope) = queues.by_name.get_mut(&scope) else { return };
+        if of_scope.get(&name).is_some_and(|q| q.revision < revision) {
+            let gone = of_scope.remove(&name).expect("it was there just now");
+            if of_scope.is_empty() {
+                queues.by_name.remove(&scope);
             }
-            copy.names.remove(&(scope, gone.row.id.clone()));
+            queues.names.remove(&(scope, gone.row.id.clone()));
         }
     }
 
-    fn saw(&self, revision: Revision) {
-        self.seen.send_if_modified(|seen| {
-            let newer = revision > *seen;
-            *seen = revision.max(*seen);
-            newer
-        });
-    }
-
-    /// Reads all rows anew and drops queues that are not among them.
-    async fn rescan(&self) -> Result<()> {
-        let before: Vec<(Key, Revision)> =
-            self.all().iter().map(|q| (key_of(&q.queue.scope, &q.name), q.revision)).collect();
-        let mut found = BTreeSet::new();
-        let mut after: Option<Key> = None;
-        loop {
-            let page = self.meta.scan(PREFIX, after.as_ref(), SCAN_PAGE).await?;
-            for row in &page {
-                found.insert(self.apply(row)?);
-                self.saw(row.revision);
-            }
-            match page.last() {
-                Some(last) if page.len() == SCAN_PAGE => after = Some(last.key.clone()),
-                _ => break,
-            }
-        }
-        for (key, revision) in before {
-            if !found.contains(&key) {
-                self.remove(&key, Revision(revision.0 + 1));
-            }
-        }
-        Ok(())
+    fn held(&self) -> Vec<(Key, Revision)> {
+        let queues = self.0.read();
+        let all = queues.by_name.values().flat_map(BTreeMap::values);
+        all.map(|q| (key_of(&q.queue.scope, &q.name), q.revision)).collect()
     }
 }

@@ -93,9 +93,7 @@ impl DataStreams {
 /// If it is none.
 pub(super) fn consumer_of(resource: ResourceArn) -> engine::ConsumerRef {
     match resource {
-        ResourceArn::Consumer { stream, consumer, created_secs } => {
-            engine::ConsumerRef { stream, name: consumer, created_secs: Some(created_secs) }
-        }
+        ResourceArn::Consumer(consumer) => consumer.into(),
         other => panic!("{other:?} is no consumer"),
     }
 }

@@ -43,8 +43,7 @@ pub(super) fn arn(arn: &str) -> Result<StreamArn, ServiceError> {
 /// What a `ResourceARN` points to.
 pub(super) fn resource(arn: &str) -> Result<ResourceArn, ServiceError> {
     let resource = ResourceArn::parse(arn).map_err(|_| errors::resource_not_found(arn))?;
-    let (ResourceArn::Stream(stream) | ResourceArn::Consumer { stream, .. }) = &resource;
-    tracing::Span::current().record("stream", tracing::field::display(stream));
+    tracing::Span::current().record("stream", tracing::field::display(resource.stream()));
     Ok(resource)
 }
 
