@@ -208,3 +208,57 @@ pub const MAX_RECEIVE_COUNT_DEFAULT: u32 = 6;
 pub const MAX_RECEIVE_COUNT_MAX: u32 = 1000;
 /// Most characters of a receipt handle. Source: model, ReceiptHandle.
 pub const RECEIPT_HANDLE_CHARS_MAX: usize = 1024;
+
+// Identities. Source, where nothing else is named: IAM guide, "IAM and AWS STS quotas" (read 2026),
+// the default quotas. Quotas of an account that AWS raises on request are bounds of ours: memory and
+// lookups are sized for them.
+
+/// Access keys of one user.
+pub const IAM_ACCESS_KEYS_PER_USER_MAX: usize = 2;
+/// Managed policies attached to one user, group or role.
+pub const IAM_ATTACHED_POLICIES_MAX: usize = 10;
+/// Groups that one user is a member of.
+pub const IAM_GROUPS_PER_USER_MAX: usize = 10;
+/// Versions of one managed policy.
+pub const IAM_POLICY_VERSIONS_MAX: usize = 5;
+/// Characters of a managed policy's document, white space not counted.
+pub const IAM_MANAGED_POLICY_CHARS_MAX: usize = 6144;
+/// Characters of all inline policies of a user, white space not counted.
+pub const IAM_USER_POLICY_CHARS_MAX: usize = 2048;
+/// Characters of all inline policies of a group.
+pub const IAM_GROUP_POLICY_CHARS_MAX: usize = 5120;
+/// Characters of all inline policies of a role.
+pub const IAM_ROLE_POLICY_CHARS_MAX: usize = 10_240;
+/// Characters of a role's trust policy.
+pub const IAM_TRUST_POLICY_CHARS_MAX: usize = 2048;
+/// Users of one account.
+pub const IAM_USERS_PER_ACCOUNT_MAX: usize = 5000;
+/// Groups of one account (AWS: 300, up to 500).
+pub const IAM_GROUPS_PER_ACCOUNT_MAX: usize = 500;
+/// Roles of one account (AWS: 1,000, up to 5,000).
+pub const IAM_ROLES_PER_ACCOUNT_MAX: usize = 5000;
+/// Managed policies of one account (AWS: 1,500, up to 5,000).
+pub const IAM_POLICIES_PER_ACCOUNT_MAX: usize = 5000;
+/// OpenID Connect providers of one account.
+pub const IAM_OIDC_PROVIDERS_PER_ACCOUNT_MAX: usize = 100;
+/// Audiences of one OpenID Connect provider.
+pub const IAM_OIDC_CLIENT_IDS_MAX: usize = 100;
+/// Items on one page of IAM's lists. Source: model, MaxItems ("defaults to 100").
+pub const IAM_PAGE_DEFAULT: usize = 100;
+/// Longest session of GetSessionToken for the root of an account. Source: model, GetSessionToken.
+pub const STS_ROOT_SESSION_SECS_MAX: u32 = 3600;
+/// Life of GetSessionToken's credentials when none is asked for: 12 hours. Source: model.
+pub const STS_SESSION_TOKEN_SECS_DEFAULT: u32 = 43_200;
+/// Life of a role's session when none is asked for. Source: model, AssumeRole.
+pub const STS_ROLE_SESSION_SECS_DEFAULT: u32 = 3600;
+/// Longest session of a role that another role assumed. Source: model, AssumeRole.
+pub const STS_CHAINED_SESSION_SECS_MAX: u32 = 3600;
+/// Longest session a role can allow, and the default. Source: model, MaxSessionDuration.
+pub const IAM_ROLE_SESSION_SECS_MAX: u32 = 43_200;
+pub const IAM_ROLE_SESSION_SECS_DEFAULT: u32 = 3600;
+/// Characters of an inline session policy. Source: model, AssumeRole Policy.
+pub const STS_SESSION_POLICY_CHARS_MAX: usize = 2048;
+/// Managed policies of one session. Source: model, AssumeRole PolicyArns.
+pub const STS_SESSION_POLICY_ARNS_MAX: usize = 10;
+/// Tags of one session. Source: model, AssumeRole Tags.
+pub const STS_SESSION_TAGS_MAX: usize = 50;
