@@ -149,6 +149,25 @@ pub const SUBSCRIPTION_LINGER: Duration = Duration::from_secs(30);
 
 /// StartStreamEncryption and StopStreamEncryption of a stream within 24 hours. Source: model.
 pub const ENCRYPTION_CHANGES_PER_DAY_MAX: usize = 25;
+/// Most characters of an identity's policy, blanks not counted. Source: IAM guide, "IAM and AWS STS
+/// quotas": managed policies 6,144; inline policies of a role 10,240 in all, of a group 5,120, of a
+/// user 2,048.
+pub const MANAGED_POLICY_CHARS_MAX: usize = 6_144;
+pub const ROLE_INLINE_CHARS_MAX: usize = 10_240;
+pub const GROUP_INLINE_CHARS_MAX: usize = 5_120;
+pub const USER_INLINE_CHARS_MAX: usize = 2_048;
+/// Most characters of a role's trust policy, blanks not counted. Source: IAM guide, "IAM and AWS STS
+/// quotas": 2,048, which can be raised to 4,096; here it is raised.
+pub const TRUST_POLICY_CHARS_MAX: usize = 4_096;
+/// Most characters of a session policy. Source: STS model, AssumeRole Policy: "The plaintext that
+/// you use for both inline and managed session policies can't exceed 2,048 characters."
+pub const SESSION_POLICY_CHARS_MAX: usize = 2_048;
+/// Most characters of an endpoint policy, blanks not counted. Source: VPC guide, "Amazon VPC
+/// quotas": VPC endpoint policy size, 20,480 characters.
+pub const ENDPOINT_POLICY_CHARS_MAX: usize = 20_480;
+/// Most bytes of any policy document's text, blanks included. Source: IAM model,
+/// policyDocumentType.
+pub const POLICY_TEXT_BYTES_MAX: usize = 131_072;
 /// Most bytes of a resource policy. Ours: the API's text names no bound; 20 KiB is what AWS's
 /// other services with resource policies take.
 pub const POLICY_BYTES_MAX: usize = 20 << 10;
@@ -221,16 +240,6 @@ pub const IAM_ATTACHED_POLICIES_MAX: usize = 10;
 pub const IAM_GROUPS_PER_USER_MAX: usize = 10;
 /// Versions of one managed policy.
 pub const IAM_POLICY_VERSIONS_MAX: usize = 5;
-/// Characters of a managed policy's document, white space not counted.
-pub const IAM_MANAGED_POLICY_CHARS_MAX: usize = 6144;
-/// Characters of all inline policies of a user, white space not counted.
-pub const IAM_USER_POLICY_CHARS_MAX: usize = 2048;
-/// Characters of all inline policies of a group.
-pub const IAM_GROUP_POLICY_CHARS_MAX: usize = 5120;
-/// Characters of all inline policies of a role.
-pub const IAM_ROLE_POLICY_CHARS_MAX: usize = 10_240;
-/// Characters of a role's trust policy.
-pub const IAM_TRUST_POLICY_CHARS_MAX: usize = 2048;
 /// Users of one account.
 pub const IAM_USERS_PER_ACCOUNT_MAX: usize = 5000;
 /// Groups of one account (AWS: 300, up to 500).
@@ -256,8 +265,6 @@ pub const STS_CHAINED_SESSION_SECS_MAX: u32 = 3600;
 /// Longest session a role can allow, and the default. Source: model, MaxSessionDuration.
 pub const IAM_ROLE_SESSION_SECS_MAX: u32 = 43_200;
 pub const IAM_ROLE_SESSION_SECS_DEFAULT: u32 = 3600;
-/// Characters of an inline session policy. Source: model, AssumeRole Policy.
-pub const STS_SESSION_POLICY_CHARS_MAX: usize = 2048;
 /// Managed policies of one session. Source: model, AssumeRole PolicyArns.
 pub const STS_SESSION_POLICY_ARNS_MAX: usize = 10;
 /// Tags of one session. Source: model, AssumeRole Tags.

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::error::Result;
 use crate::held::{Held, HeldKey, HeldPolicy};
-use crate::model::{AccountFacts, Entity, Kind, ManagedPolicy, OidcProvider};
+use crate::model::{AccountFacts, Entity, Kind, OidcProvider};
 use crate::rows::{PREFIX, RowName, Table};
 
 /// Rows that one scan of the store asks for.
@@ -52,7 +52,7 @@ pub(crate) struct Shared {
 }
 
 /// What a row holds.
-enum Held1 {
+enum Content {
     Entity(Arc<Held>),
     Policy(Arc<HeldPolicy>),
     Oidc(Arc<OidcProvider>),
@@ -203,13 +203,13 @@ impl Directory {
         let held = match name.table {
             Table::Entity(_) => {
                 let entity = decode::<Entity>(row)?;
-                Held1::Entity(Held::new(name.account, entity, row.revision, shared))
+                Content::Entity(Held::new(name.account, entity, row.revision, shared))
             }
             Table::Policy => {
-                Held1::Policy(HeldPolicy::new(name.account, decode(row)?, row.revision))
+                Content::Policy(HeldPolicy::new(name.account, decode(row)?, row.revision))
             }
-            Table::Oidc => Held1::Oidc(Arc::new(decode::<OidcProvider>(row)?)),
-            Table::Account => Held1::Facts(Arc::new(decode::<AccountFacts>(row)?)),
+            Table::Oidc => Content::Oidc(Arc::new(decode::<OidcProvider>(row)?)),
+            Table::Account => Content::Facts(Arc::new(decode::<AccountFacts>(row)?)),
         };
         self.put(&name, held, row.revision);
         Ok(name)
@@ -223,7 +223,7 @@ impl Directory {
     }
 
     /// Puts what a row holds in the place of what it held before, if that was older.
-    fn put(&self, name: &RowName, new: Held1, revision: Revision) {
+    fn put(&self, name: &RowName, new: Content, revision: Revision) {
         let mut replaced = None;
         let mut arrived = None;
         {
@@ -232,24 +232,24 @@ impl Directory {
             let key = name.name.clone();
             let newer = |old: Option<Revision>| old.is_none_or(|old| old < revision);
             match new {
-                Held1::Entity(held) => {
+                Content::Entity(held) => {
                     let entities = account.entities.entry(held.entity.kind).or_default();
                     if newer(entities.get(&key).map(|h| h.revision)) {
                         arrived = Some(held.clone());
                         replaced = entities.insert(key, held);
                     }
                 }
-                Held1::Policy(policy) => {
+                Content::Policy(policy) => {
                     if newer(account.policies.get(&key).map(|p| p.revision)) {
                         account.policies.insert(key, policy);
                     }
                 }
-                Held1::Oidc(provider) => {
+                Content::Oidc(provider) => {
                     if newer(account.oidc.get(&key).map(|(r, _)| *r)) {
                         account.oidc.insert(key, (revision, provider));
                     }
                 }
-                Held1::Facts(facts) => {
+                Content::Facts(facts) => {
                     if newer(account.facts.as_ref().map(|(r, _)| *r)) {
                         account.facts = Some((revision, facts));
                     }

@@ -1,8 +1,8 @@
 //! What a document must be before it is stored.
 
 use millstream_base::limits::{
-    IAM_GROUP_POLICY_CHARS_MAX, IAM_MANAGED_POLICY_CHARS_MAX, IAM_ROLE_POLICY_CHARS_MAX,
-    IAM_TRUST_POLICY_CHARS_MAX, IAM_USER_POLICY_CHARS_MAX,
+    GROUP_INLINE_CHARS_MAX, MANAGED_POLICY_CHARS_MAX, ROLE_INLINE_CHARS_MAX,
+    TRUST_POLICY_CHARS_MAX, USER_INLINE_CHARS_MAX,
 };
 use millstream_policy::{Kind as PolicyKind, Policy};
 
@@ -13,14 +13,14 @@ use crate::model::{Entity, Kind};
 /// [`Error::Document`], or a managed policy that is too long.
 pub(crate) fn check_managed(document: &str) -> Result<()> {
     check(PolicyKind::Identity, document)?;
-    check_chars(chars(document), IAM_MANAGED_POLICY_CHARS_MAX, Quota::PolicySize)
+    check_chars(chars(document), MANAGED_POLICY_CHARS_MAX, Quota::PolicySize)
 }
 
 /// # Errors
 /// [`Error::Document`], or a trust policy that is too long.
 pub(crate) fn check_trust(document: &str) -> Result<()> {
     check(PolicyKind::Trust, document)?;
-    check_chars(chars(document), IAM_TRUST_POLICY_CHARS_MAX, Quota::TrustPolicySize)
+    check_chars(chars(document), TRUST_POLICY_CHARS_MAX, Quota::TrustPolicySize)
 }
 
 /// An inline policy. How long all of them may be is told by [`check_inline_sum`].
@@ -35,9 +35,9 @@ pub(crate) fn check_inline(document: &str) -> Result<()> {
 /// The inline policies of `entity` are too long together.
 pub(crate) fn check_inline_sum(entity: &Entity) -> Result<()> {
     let (max, quota) = match entity.kind {
-        Kind::User | Kind::Root => (IAM_USER_POLICY_CHARS_MAX, Quota::UserPolicySize),
-        Kind::Group => (IAM_GROUP_POLICY_CHARS_MAX, Quota::GroupPolicySize),
-        Kind::Role => (IAM_ROLE_POLICY_CHARS_MAX, Quota::RolePolicySize),
+        Kind::User | Kind::Root => (USER_INLINE_CHARS_MAX, Quota::UserPolicySize),
+        Kind::Group => (GROUP_INLINE_CHARS_MAX, Quota::GroupPolicySize),
+        Kind::Role => (ROLE_INLINE_CHARS_MAX, Quota::RolePolicySize),
     };
     check_chars(entity.inline.values().map(|document| chars(document)).sum(), max, quota)
 }

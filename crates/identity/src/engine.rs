@@ -198,10 +198,11 @@ impl Identities {
     async fn note_uses(self, interval: Duration) {
         let mut stopped = self.stopped();
         loop {
-            tokio::select! {
-                _ = stopped.wait_for(|stop| *stop) => return,
-                _ = self.inner.env.sleep(interval) => self.write_uses().await,
+            let stop = stopped.wait_for(|stop| *stop);
+            if tokio::time::timeout(interval, stop).await.is_ok() {
+                return;
             }
+            self.write_uses().await;
         }
     }
 
@@ -213,7 +214,8 @@ impl Identities {
             if !used.dirty.swap(false, Ordering::Relaxed) {
                 continue;
             }
-            let Some((service, region)) = used.place.lock().clone() else { continue };
+            let place = used.place.lock().clone();
+            let Some((service, region)) = place else { continue };
             let row = LastUse { secs: used.secs.load(Ordering::Relaxed), service, region };
             let name = last_use_key(&key.id);
             if let Err(error) = self.inner.meta.put(name, row.encode(), Expect::Anything).await {

@@ -3,6 +3,7 @@
 //! A [`Held`] never changes; when its row changes, another takes its place and the old one is
 //! retired, so that whoever kept it (a session of a role) knows to look again.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -68,6 +69,12 @@ impl Held {
         let resolved = Arc::new(make(generation));
         self.resolved.store(Some(resolved.clone()));
         resolved
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.arn())
     }
 }
 

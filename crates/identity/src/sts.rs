@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use millstream_base::limits::{
     STS_CHAINED_SESSION_SECS_MAX, STS_ROLE_SESSION_SECS_DEFAULT, STS_ROOT_SESSION_SECS_MAX,
-    STS_SESSION_POLICY_ARNS_MAX, STS_SESSION_POLICY_CHARS_MAX, STS_SESSION_TAGS_MAX,
+    STS_SESSION_POLICY_ARNS_MAX, SESSION_POLICY_CHARS_MAX, STS_SESSION_TAGS_MAX,
     STS_SESSION_TOKEN_SECS_DEFAULT,
 };
 use millstream_base::{AccountId, Tags, Timestamp};
@@ -306,8 +306,8 @@ impl Identities {
         asked: &AssumeRole,
     ) -> Result<(), StsError> {
         if let Some(policy) = &asked.policy {
-            if policy.chars().count() > STS_SESSION_POLICY_CHARS_MAX {
-                let percent = policy.chars().count() * 100 / STS_SESSION_POLICY_CHARS_MAX;
+            if policy.chars().count() > SESSION_POLICY_CHARS_MAX {
+                let percent = policy.chars().count() * 100 / SESSION_POLICY_CHARS_MAX;
                 return Err(StsError::TooLarge { percent });
             }
             Policy::parse(PolicyKind::Session, policy)
