@@ -53,6 +53,7 @@ impl Identities {
         declared: bool,
     ) -> Result<NewKey> {
         let secret = Arc::new(secret);
+        let sealing = self.sealing().await?;
         let created = self.now();
         let key = self
             .edit(subject, |entity| {
@@ -60,8 +61,7 @@ impl Identities {
                 if entity.keys.len() >= max {
                     return Err(Error::Limit { quota, max });
                 }
-                let sealed_secret =
-                    seal_secret(&self.inner.keys_sealing, &entity.id, id, &secret);
+                let sealed_secret = seal_secret(&sealing.keys, &entity.id, id, &secret);
                 let id = id.to_owned();
                 let key = AccessKey { id, sealed_secret, active: true, created, declared };
                 entity.keys.push(key.clone());

@@ -1,37 +1,26 @@
 //! This process's copy of all identities, kept true by a watch on their rows.
 //!
-//! One task alone writes the copy, in the order in which rows changed; who changed a row waits until
-//! the copy has it. Readers take a lock for the time of a map lookup; nothing is decoded, unsealed
-//! or parsed under it, so that ten thousand rows can come at once and no request waits.
+//! Readers take a lock for the time of a map lookup; nothing is decoded, unsealed or parsed under
+//! it, so that ten thousand rows can come at once and no request waits.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use millstream_base::AccountId;
-use millstream_env::Env;
-use millstream_meta::{Change, Document, Key, MetaError, MetaStore, Revision, Row, Watch};
+use millstream_meta::{Document, Key, MetaError, Revision, Row, mirror};
 use parking_lot::RwLock;
-use tokio::sync::watch;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::held::{Held, HeldKey, HeldPolicy};
 use crate::model::{AccountFacts, Entity, Kind, OidcProvider};
-use crate::rows::{PREFIX, RowName, Table};
+use crate::rows::{RowName, Table};
 
-/// Rows that one scan of the store asks for.
-const SCAN_PAGE: usize = 256;
-/// How long a writer waits for its own change to come back.
-const ECHO_WAIT_MAX: Duration = Duration::from_secs(5);
-
+#[derive(Default)]
 pub(crate) struct Directory {
-    meta: Arc<dyn MetaStore>,
     accounts: RwLock<HashMap<AccountId, Account>>,
     /// By access key id.
     keys: RwLock<HashMap<Box<str>, Arc<HeldKey>>>,
-    /// The newest revision that the copy has.
-    seen: watch::Sender<Revision>,
 }
 
 /// One account's identities, by their names in lower case.
@@ -60,62 +49,6 @@ enum Content {
 }
 
 impl Directory {
-    /// Reads all rows; then [`Directory::follow`] keeps them true.
-    ///
-    /// # Errors
-    /// A row that can't be read, or was written by a newer program, is one: better not to start
-    /// than to forget a denial.
-    pub(crate) async fn load(meta: Arc<dyn MetaStore>) -> Result<(Arc<Directory>, Watch)> {
-        let watch = meta.watch(PREFIX);
-        let (seen, _) = watch::channel(Revision(0));
-        let directory =
-            Directory { meta, accounts: RwLock::default(), keys: RwLock::default(), seen };
-        directory.rescan().await?;
-        Ok((Arc::new(directory), watch))
-    }
-
-    /// Applies changes until the store or the engine ends.
-    pub(crate) async fn follow(
-        self: Arc<Self>,
-        env: Env,
-        mut changes: Watch,
-        mut stop: watch::Receiver<bool>,
-    ) {
-        loop {
-            let change = tokio::select! {
-                biased;
-                change = changes.recv() => change,
-                _ = stop.wait_for(|stop| *stop) => None,
-            };
-            match change {
-                None => return,
-                Some(Change::Gap) => self.rescan_until_done(&env).await,
-                Some(Change::Put(row)) => {
-                    if let Err(error) = self.apply(&row) {
-                        // Whose row can't be read has no rights any more.
-                        tracing::error!(%error, key = %row.key, "an identity can't be read");
-                        self.remove(&row.key, row.revision);
-                    }
-                }
-                Some(Change::Deleted { key, revision }) => self.remove(&key, revision),
-            }
-        }
-    }
-
-    /// Waits until the copy has `revision`.
-    pub(crate) async fn caught_up(&self, revision: Revision) {
-        let mut seen = self.seen.subscribe();
-        let there = seen.wait_for(|seen| *seen >= revision);
-        if tokio::time::timeout(ECHO_WAIT_MAX, there).await.is_err() {
-            tracing::warn!(?revision, "a change of ours has not come back from the store");
-        }
-    }
-
-    /// News of any identity.
-    pub(crate) fn news(&self) -> watch::Receiver<Revision> {
-        self.seen.subscribe()
-    }
-
     pub(crate) fn key(&self, access_key_id: &str) -> Option<Arc<HeldKey>> {
         self.keys.read().get(access_key_id).cloned()
     }
@@ -187,15 +120,7 @@ impl Directory {
         all
     }
 
-    fn apply(&self, row: &Row) -> Result<RowName> {
-        let applied = self.try_apply(row);
-        if applied.is_ok() {
-            self.saw(row.revision);
-        }
-        applied
-    }
-
-    fn try_apply(&self, row: &Row) -> Result<RowName> {
+    fn take(&self, row: &Row) -> Result<()> {
         let name = RowName::of(&row.key).ok_or_else(|| MetaError::Corrupt {
             reason: format!("row {} names no identity", row.key),
         })?;
@@ -212,7 +137,7 @@ impl Directory {
             Table::Account => Content::Facts(Arc::new(decode::<AccountFacts>(row)?)),
         };
         self.put(&name, held, row.revision);
-        Ok(name)
+        Ok(())
     }
 
     fn shared(&self, account: AccountId) -> Arc<Shared> {
@@ -264,7 +189,7 @@ impl Directory {
         }
     }
 
-    fn remove(&self, key: &Key, revision: Revision) {
+    fn drop_row(&self, key: &Key, revision: Revision) {
         if let Some(name) = RowName::of(key) {
             let mut removed = None;
             let mut accounts = self.accounts.write();
@@ -295,7 +220,6 @@ impl Directory {
             drop(accounts);
             self.exchange_keys(removed.as_ref(), None);
         }
-        self.saw(revision);
     }
 
     /// Makes the keys of `new` known instead of those of `old`.
@@ -330,48 +254,27 @@ impl Directory {
             old.retire();
         }
     }
+}
 
-    fn saw(&self, revision: Revision) {
-        self.seen.send_if_modified(|seen| {
-            let newer = revision > *seen;
-            *seen = revision.max(*seen);
-            newer
-        });
-    }
+impl mirror::Copy for Directory {
+    const WHAT: &'static str = "identity";
+    const SCAN_PAGE: usize = 256;
+    type Error = Error;
 
-    async fn rescan_until_done(&self, env: &Env) {
-        while let Err(error) = self.rescan().await {
-            tracing::warn!(%error, "identities can't be read from the metadata store; trying again");
-            env.sleep(Duration::from_secs(1)).await;
+    fn apply(&self, row: &Row) -> Result<()> {
+        let taken = self.take(row);
+        if taken.is_err() {
+            // Whose row can't be read has no rights any more.
+            self.drop_row(&row.key, row.revision);
         }
+        taken
     }
 
-    /// Reads all rows anew and drops what is not among them.
-    async fn rescan(&self) -> Result<()> {
-        let before = self.all_rows();
-        let mut found = HashSet::new();
-        let mut after: Option<Key> = None;
-        loop {
-            let page = self.meta.scan(PREFIX, after.as_ref(), SCAN_PAGE).await?;
-            for row in &page {
-                found.insert(self.apply(row)?);
-            }
-            match page.last() {
-                Some(last) if page.len() == SCAN_PAGE => after = Some(last.key.clone()),
-                _ => return Ok(self.forget(before, &found)),
-            }
-        }
+    fn remove(&self, key: &Key, revision: Revision) {
+        self.drop_row(key, revision);
     }
 
-    fn forget(&self, before: Vec<(RowName, Revision)>, found: &HashSet<RowName>) {
-        for (name, revision) in before {
-            if !found.contains(&name) {
-                self.remove(&name.key(), Revision(revision.0 + 1));
-            }
-        }
-    }
-
-    fn all_rows(&self) -> Vec<(RowName, Revision)> {
+    fn held(&self) -> Vec<(Key, Revision)> {
         let accounts = self.accounts.read();
         let mut all = Vec::new();
         for (id, account) in accounts.iter() {
@@ -385,7 +288,7 @@ impl Directory {
             all.extend(account.oidc.iter().map(|(n, (r, _))| (row(Table::Oidc, n), *r)));
             all.extend(account.facts.iter().map(|(r, _)| (row(Table::Account, "facts"), *r)));
         }
-        all
+        all.into_iter().map(|(name, revision)| (name.key(), revision)).collect()
     }
 }
 

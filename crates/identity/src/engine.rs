@@ -1,13 +1,14 @@
 //! The engine: its parts, and how a row is changed.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use millstream_base::{AccountId, Timestamp};
 use millstream_env::{Env, Task};
+use millstream_meta::mirror::Mirror;
 use millstream_meta::{Document, Expect, Key, MetaError, MetaStore, Revision};
-use millstream_secrets::{RootKey, SealingKey};
+use millstream_secrets::{Root, SealingKey};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::oidc::Issuer;
-use crate::rows::RowName;
+use crate::rows::{PREFIX, RowName};
 use crate::session::Sessions;
 
 /// How often a change is tried anew when others change the same row.
@@ -45,13 +46,19 @@ pub struct Identities {
 pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) meta: Arc<dyn MetaStore>,
-    pub(crate) directory: Arc<Directory>,
-    pub(crate) keys_sealing: SealingKey,
-    pub(crate) token_sealing: SealingKey,
+    pub(crate) directory: Arc<Mirror<Directory>>,
+    root: Root,
+    sealing: OnceLock<Sealing>,
     pub(crate) sessions: Sessions,
     pub(crate) issuers: Vec<Issuer>,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<Task>>,
+}
+
+/// The keys that secrets are sealed with.
+pub(crate) struct Sealing {
+    pub(crate) keys: SealingKey,
+    pub(crate) tokens: SealingKey,
 }
 
 impl Identities {
@@ -62,19 +69,22 @@ impl Identities {
     pub async fn open(
         env: Env,
         meta: Arc<dyn MetaStore>,
-        root: &RootKey,
+        root: Root,
         options: Options,
     ) -> Result<Identities> {
-        let (directory, changes) = Directory::load(meta.clone()).await?;
+        let loading = Mirror::load(meta.clone(), PREFIX, Directory::default());
+        let (directory, changes) = loading.await?;
+        let directory = Arc::new(directory);
         let (stop, stopped) = watch::channel(false);
-        let follow = directory.clone().follow(env.clone(), changes, stopped);
+        let (copy, following) = (directory.clone(), env.clone());
+        let follow = async move { copy.follow(&following, changes, stopped).await };
         let follow = env.spawn("identities", follow);
         let inner = Arc::new(Inner {
             env: env.clone(),
             meta,
             directory,
-            keys_sealing: root.derive("iam secret access keys"),
-            token_sealing: root.derive("sts session tokens"),
+            root,
+            sealing: OnceLock::new(),
             sessions: Sessions::default(),
             issuers: options.issuers,
             stop,
@@ -84,6 +94,30 @@ impl Identities {
         let noting = identities.clone().note_uses(options.last_used_interval);
         identities.inner.tasks.lock().push(env.spawn("access-keys-last-used", noting));
         Ok(identities)
+    }
+
+    /// Fetches the root key: from then on secrets can be opened. Done by itself when something is to
+    /// be sealed.
+    ///
+    /// # Errors
+    /// [`Error::Root`].
+    pub async fn unlock(&self) -> Result<()> {
+        self.sealing().await.map(drop)
+    }
+
+    pub(crate) async fn sealing(&self) -> Result<&Sealing> {
+        if self.inner.sealing.get().is_none() {
+            let root = self.inner.root.key().await.map_err(|e| Error::Root(e.to_string()))?;
+            let keys = root.derive("iam secret access keys");
+            let tokens = root.derive("sts session tokens");
+            let _ = self.inner.sealing.set(Sealing { keys, tokens });
+        }
+        Ok(self.inner.sealing.get().expect("it was set above"))
+    }
+
+    /// The keys, if they were needed before.
+    pub(crate) fn unsealing(&self) -> Option<&Sealing> {
+        self.inner.sealing.get()
     }
 
     /// Stops following, and writes down when keys were last used.

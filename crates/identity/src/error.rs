@@ -24,6 +24,9 @@ pub enum Error {
     /// Others changed the row again and again.
     #[error("too many changes at once")]
     Busy,
+    /// The root key can't be had: nothing can be sealed or opened.
+    #[error("{0}")]
+    Root(String),
     #[error(transparent)]
     Meta(#[from] MetaError),
 }

@@ -72,7 +72,8 @@ impl Identities {
     fn find_key(&self, access_key_id: &str) -> Result<Found, Stranger> {
         let directory = &self.inner.directory;
         let key = directory.key(access_key_id).filter(|key| key.active).ok_or(Stranger::Unknown)?;
-        let secret = key.secret(&self.inner.keys_sealing).ok_or(Stranger::Unknown)?;
+        let sealing = self.unsealing().ok_or(Stranger::Unknown)?;
+        let secret = key.secret(&sealing.keys).ok_or(Stranger::Unknown)?;
         let who = directory.resolve(&key.owner).who.clone().ok_or(Stranger::Unknown)?;
         Ok(Found { secret, who, key: Some(NotedKey(key)) })
     }
@@ -87,7 +88,8 @@ impl Identities {
         let open = match sessions.get(access_key_id, token) {
             Some(open) => open,
             None => {
-                let opened = session::open(&self.inner.token_sealing, access_key_id, token);
+                let sealing = self.unsealing().ok_or(Stranger::Unknown)?;
+                let opened = session::open(&sealing.tokens, access_key_id, token);
                 let opened = Arc::new(opened.map_err(|_| Stranger::Unknown)?);
                 if opened.session.expires > now {
                     sessions.keep(access_key_id, opened.clone(), now);

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use millstream_base::{AccountId, Tags, Timestamp};
@@ -214,11 +213,6 @@ impl Sessions {
         }
         open.insert(access_key_id.into(), session);
     }
-}
-
-/// How long a session has left to live.
-pub fn life_left(session: &Session, now: Timestamp) -> Duration {
-    session.expires.since(now)
 }
 
 #[cfg(test)]

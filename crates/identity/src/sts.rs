@@ -65,6 +65,9 @@ pub enum StsError {
     Token(#[from] JwtError),
     #[error("incorrect token audience")]
     Audience,
+    /// [`Identities::unlock`] was not called, or failed.
+    #[error("the root key was not fetched yet")]
+    Sealed,
 }
 
 impl Identities {
@@ -184,7 +187,8 @@ impl Identities {
             source_identity: None,
             web: None,
         };
-        session::seal(&self.inner.token_sealing, &session).map_err(too_large)
+        let sealing = self.unsealing().ok_or(StsError::Sealed)?;
+        session::seal(&sealing.tokens, &session).map_err(too_large)
     }
 
     /// The issuer that this configuration knows under `url`.
@@ -285,8 +289,9 @@ impl Identities {
             source_identity: asked.source_identity.clone(),
             web: web.clone(),
         };
+        let sealing = self.unsealing().ok_or(StsError::Sealed)?;
         let credentials =
-            session::seal(&self.inner.token_sealing, &session).map_err(too_large)?;
+            session::seal(&sealing.tokens, &session).map_err(too_large)?;
         let percent = percent(credentials.session_token.len());
         let (account, name) = (role.account, &role.entity.name);
         let (id, session_name) = (&role.entity.id, &asked.session_name);
