@@ -259,3 +259,44 @@ pub const KMS_PAGE_MAX: usize = 1000;
 /// Body of one KMS request. Ours: a policy of 128 KiB (the model's bound) in JSON's escapes and
 /// 50 tags fit.
 pub const KMS_BODY_BYTES_MAX: usize = 1 << 20;
+// Identities. Source, where nothing else is named: IAM guide, "IAM and AWS STS quotas" (read 2026),
+// the default quotas. Quotas of an account that AWS raises on request are bounds of ours: memory and
+// lookups are sized for them.
+
+/// Access keys of one user.
+pub const IAM_ACCESS_KEYS_PER_USER_MAX: usize = 2;
+/// Managed policies attached to one user, group or role.
+pub const IAM_ATTACHED_POLICIES_MAX: usize = 10;
+/// Groups that one user is a member of.
+pub const IAM_GROUPS_PER_USER_MAX: usize = 10;
+/// Versions of one managed policy.
+pub const IAM_POLICY_VERSIONS_MAX: usize = 5;
+/// Users of one account.
+pub const IAM_USERS_PER_ACCOUNT_MAX: usize = 5000;
+/// Groups of one account (AWS: 300, up to 500).
+pub const IAM_GROUPS_PER_ACCOUNT_MAX: usize = 500;
+/// Roles of one account (AWS: 1,000, up to 5,000).
+pub const IAM_ROLES_PER_ACCOUNT_MAX: usize = 5000;
+/// Managed policies of one account (AWS: 1,500, up to 5,000).
+pub const IAM_POLICIES_PER_ACCOUNT_MAX: usize = 5000;
+/// OpenID Connect providers of one account.
+pub const IAM_OIDC_PROVIDERS_PER_ACCOUNT_MAX: usize = 100;
+/// Audiences of one OpenID Connect provider.
+pub const IAM_OIDC_CLIENT_IDS_MAX: usize = 100;
+/// Items on one page of IAM's lists. Source: model, MaxItems ("defaults to 100").
+pub const IAM_PAGE_DEFAULT: usize = 100;
+/// Longest session of GetSessionToken for the root of an account. Source: model, GetSessionToken.
+pub const STS_ROOT_SESSION_SECS_MAX: u32 = 3600;
+/// Life of GetSessionToken's credentials when none is asked for: 12 hours. Source: model.
+pub const STS_SESSION_TOKEN_SECS_DEFAULT: u32 = 43_200;
+/// Life of a role's session when none is asked for. Source: model, AssumeRole.
+pub const STS_ROLE_SESSION_SECS_DEFAULT: u32 = 3600;
+/// Longest session of a role that another role assumed. Source: model, AssumeRole.
+pub const STS_CHAINED_SESSION_SECS_MAX: u32 = 3600;
+/// Longest session a role can allow, and the default. Source: model, MaxSessionDuration.
+pub const IAM_ROLE_SESSION_SECS_MAX: u32 = 43_200;
+pub const IAM_ROLE_SESSION_SECS_DEFAULT: u32 = 3600;
+/// Managed policies of one session. Source: model, AssumeRole PolicyArns.
+pub const STS_SESSION_POLICY_ARNS_MAX: usize = 10;
+/// Tags of one session. Source: model, AssumeRole Tags.
+pub const STS_SESSION_TAGS_MAX: usize = 50;
