@@ -133,8 +133,9 @@ impl Claim {
         let now = i64::try_from(now_secs).unwrap_or(i64::MAX);
         let skew = SKEW_MAX.as_secs() as i64;
         let life = self.expires.map_or(skew, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
-        let [then, now_text] = [signed, now].map(show_time);
+        let texts = || [signed, now].map(show_time);
         if signed.saturating_add(life) < now {
+            let [then, now_text] = texts();
             let bound = show_time(now.saturating_sub(life));
             let minutes = life / 60;
             return Err(error(
@@ -146,6 +147,7 @@ impl Claim {
             ));
         }
         if signed > now.saturating_add(skew) {
+            let [then, now_text] = texts();
             let bound = show_time(now.saturating_add(skew));
             return Err(error(
                 "InvalidSignatureException",
