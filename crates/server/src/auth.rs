@@ -10,12 +10,13 @@
 use std::collections::HashMap;
 
 use http::request::Parts;
-use millstream_base::{AccountId, Region, Scope, Timestamp};
+use millstream_base::{AccountId, Arn, Region, Scope, Timestamp};
 use millstream_wire::sigv4::{Claim, Scope as KeyScope, SigningKey, UNSIGNED_PAYLOAD};
 use millstream_wire::{Service, ServiceError};
 use parking_lot::RwLock;
 
 use crate::config::{Auth, AuthMode, Server};
+use crate::peer::Peer;
 
 /// Derived keys kept: one per access key, day and region in use.
 const SIGNING_KEYS_MAX: usize = 1024;
@@ -81,6 +82,9 @@ impl Authenticator {
         now: Timestamp,
         service: &'static Service,
     ) -> Result<Caller, ServiceError> {
+        if let Some(caller) = self.of_certificate(parts) {
+            return Ok(caller);
+        }
         let claim = Claim::of(parts)?;
         let account = match self.mode {
             AuthMode::Any => None,
@@ -90,6 +94,18 @@ impl Authenticator {
             account.or_else(|| AccountId::new(&claim.access_key_id).ok()).unwrap_or(self.account);
         let region = Region::new(&claim.scope.region).unwrap_or_else(|_| self.region.clone());
         Ok(Caller { access_key_id: claim.access_key_id, scope: Scope::new(account, region) })
+    }
+
+    /// The identity that the client's certificate stands for, if the request is not signed: a
+    /// signature says more exactly who calls.
+    fn of_certificate(&self, parts: &Parts) -> Option<Caller> {
+        let principal = Peer::of(parts).principal()?;
+        if Claim::is_made(parts) {
+            return None;
+        }
+        let account = Arn::parse(principal).map_or(self.account, |arn| arn.account);
+        let scope = Scope::new(account, self.region.clone());
+        Some(Caller { access_key_id: String::new(), scope })
     }
 
     /// A caller of the default account and region that signed nothing: for the node's own questions.
