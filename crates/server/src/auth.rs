@@ -8,6 +8,7 @@
 //! account, or in the one of their key. The region is that of the credential scope.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use http::request::Parts;
 use millstream_base::{AccountId, Arn, Region, Scope, Timestamp};
@@ -15,6 +16,7 @@ use millstream_wire::sigv4::{Claim, Scope as KeyScope, SigningKey, UNSIGNED_PAYL
 use millstream_wire::{Service, ServiceError};
 use parking_lot::RwLock;
 
+use crate::access::Who;
 use crate::config::{Auth, AuthMode, Server};
 use crate::peer::Peer;
 
@@ -38,11 +40,13 @@ struct Key {
 }
 
 /// A caller, as far as the mode of authentication proves it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     pub access_key_id: String,
     /// The caller's account and the region it signed for.
     pub scope: Scope,
+    /// Its identity. Without one everything is allowed: the modes "any" and "keys" know none.
+    pub who: Option<Arc<Who>>,
 }
 
 impl Authenticator {
@@ -93,7 +97,11 @@ impl Authenticator {
         let account =
             account.or_else(|| AccountId::new(&claim.access_key_id).ok()).unwrap_or(self.account);
         let region = Region::new(&claim.scope.region).unwrap_or_else(|_| self.region.clone());
-        Ok(Caller { access_key_id: claim.access_key_id, scope: Scope::new(account, region) })
+        Ok(Caller {
+            access_key_id: claim.access_key_id,
+            scope: Scope::new(account, region),
+            who: None,
+        })
     }
 
     /// The identity that the client's certificate stands for, if the request is not signed: a
@@ -111,7 +119,7 @@ impl Authenticator {
     /// A caller of the default account and region that signed nothing: for the node's own questions.
     pub fn nobody(&self) -> Caller {
         let scope = Scope::new(self.account, self.region.clone());
-        Caller { access_key_id: String::new(), scope }
+        Caller { access_key_id: String::new(), scope, who: None }
     }
 
     /// The account of the key that signed, if its configuration names one.

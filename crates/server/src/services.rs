@@ -3,6 +3,9 @@
 pub mod cloudwatch;
 pub mod kinesis;
 
+use std::sync::Arc;
+
+use crate::access::Origin;
 use crate::auth::Caller;
 use crate::ids::RequestId;
 
@@ -11,4 +14,6 @@ use crate::ids::RequestId;
 pub struct Call {
     pub id: RequestId,
     pub caller: Caller,
+    /// Where it came from; there for callers with an identity.
+    pub origin: Option<Arc<Origin>>,
 }
