@@ -19,6 +19,7 @@ use crate::auth::Authenticator;
 use crate::body::BodyReader;
 use crate::config::Config;
 use crate::ids::RequestIds;
+use crate::keys::{Keys, KeysError};
 use crate::listener::{Connections, Listener, Phase};
 use crate::metrics::{LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures};
 use crate::pipeline::Pipeline;
@@ -26,6 +27,7 @@ use crate::router::Op;
 use crate::sampler::Sampler;
 use crate::services::cloudwatch::CloudWatch;
 use crate::services::kinesis::DataStreams;
+use crate::services::kms::KeyService;
 use crate::stores::{Stores, StoresError};
 
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,8 @@ pub enum StartError {
     Temporary(std::io::Error),
     #[error("data streams: {0}")]
     Streams(#[from] millstream_streams::Error),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error("metrics: {0}")]
     Monitoring(#[from] millstream_monitoring::Error),
     #[error(transparent)]
@@ -61,6 +65,7 @@ pub struct RunningNode {
     listeners: Vec<Task>,
     streams: Streams,
     monitoring: Monitoring,
+    keys: Keys,
     sampler: Sampler,
     sampling: Task,
     stores: Stores,
@@ -91,6 +96,7 @@ impl Node {
             listeners.push(bound.map_err(|source| StartError::Listen { addr: *addr, source })?);
         }
         let stores = Stores::open(&env, &data_dir, config.log_options()).await?;
+        let keys = Keys::open(&env, &config, stores.meta.clone()).await?;
         let streams = Streams::new(
             env.clone(),
             Arc::new(stores.log.clone()),
@@ -107,7 +113,7 @@ impl Node {
         .await?;
         let interval = config.monitoring.flush_interval.0;
         let sampler = Sampler::new(env.clone(), streams.clone(), monitoring.clone(), interval);
-        let pipeline = Arc::new(pipeline(&env, &config, &streams, &monitoring, &stores)?);
+        let pipeline = Arc::new(pipeline(&env, &config, &streams, &monitoring, &keys, &stores)?);
         let (phase, watched) = watch::channel(Phase::Serving);
         let connections =
             Connections::new(env.clone(), config.limits.clone(), pipeline.clone(), watched);
@@ -130,6 +136,7 @@ impl Node {
             listeners,
             streams,
             monitoring,
+            keys,
             sampler,
             sampling,
             stores,
@@ -146,6 +153,7 @@ fn pipeline(
     config: &Config,
     streams: &Streams,
     monitoring: &Monitoring,
+    keys: &Keys,
     stores: &Stores,
 ) -> Result<Pipeline, StartError> {
     let metrics = Arc::new(Metrics::new(Op::names()));
@@ -160,6 +168,7 @@ fn pipeline(
         authenticator: Authenticator::new(&config.server, &config.auth)?,
         kinesis: DataStreams::new(streams.clone()),
         cloudwatch: CloudWatch::new(env.clone(), monitoring.clone()),
+        kms: KeyService::new(keys.kms.clone()),
         metrics,
         slow_request_time: config.logging.slow_request_time.0,
         ready: AtomicBool::new(false),
@@ -258,6 +267,7 @@ impl RunningNode {
         self.streams.shutdown().await;
         self.sampler.sample();
         self.monitoring.shutdown().await;
+        self.keys.kms.shutdown().await;
         self.stores.close().await;
         if let Some(dir) = self.temporary.take() {
             self.env.blocking(move || drop(dir)).await;
