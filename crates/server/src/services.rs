@@ -2,6 +2,7 @@
 
 pub mod cloudwatch;
 pub mod kinesis;
+pub mod kms;
 
 use std::sync::Arc;
 
