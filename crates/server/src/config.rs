@@ -6,6 +6,7 @@
 //!
 //! Environment: `MILLSTREAM_<SECTION>__<KEY>`, as in `MILLSTREAM_LIMITS__BODY_BYTES_MAX=8MiB`.
 
+mod audit;
 mod load;
 mod quotas;
 mod scaling;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use audit::{Audit, Management, Unwritable};
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
 pub use quotas::{QuotaMode, Quotas, StreamQuotas};
 pub use scaling::{Autoscale, AutoscaleStream, Scaling};
@@ -35,6 +37,7 @@ pub struct Config {
     pub streams: Streams,
     pub monitoring: Monitoring,
     pub quotas: Quotas,
+    pub audit: Audit,
 }
 
 section! {
@@ -353,6 +356,7 @@ impl Config {
         self.streams.print(&mut out);
         self.monitoring.print(&mut out);
         self.quotas.print(&mut out);
+        self.audit.print(&mut out);
         out
     }
 
@@ -385,6 +389,7 @@ impl Config {
             );
         }
         self.quotas.settings()?;
+        self.audit.check()?;
         self.streams.scaling.options(&self.streams.autoscale).map(drop)
     }
 }

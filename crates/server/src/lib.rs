@@ -9,6 +9,7 @@
 //! node       opens stores, starts engines, listens, ends in order
 //! ```
 
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod config;

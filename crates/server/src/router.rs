@@ -6,8 +6,8 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use millstream_api::{cloudwatch, kinesis};
-use millstream_base::limits::PUT_METRIC_DATA_BYTES_MAX;
+use millstream_api::{cloudtrail, cloudwatch, kinesis};
+use millstream_base::limits::{LOOKUP_EVENTS_BYTES_MAX, PUT_METRIC_DATA_BYTES_MAX};
 use millstream_wire::query::{self, Form};
 use millstream_wire::sigv4::Claim;
 use millstream_wire::{Codec, DecodeError, Operation, Service, ServiceError};
@@ -20,6 +20,7 @@ use crate::front_door::{self, Refusal};
 pub enum Op {
     Kinesis(kinesis::Op),
     CloudWatch(cloudwatch::Op),
+    CloudTrail(cloudtrail::Op),
 }
 
 impl Op {
@@ -27,6 +28,7 @@ impl Op {
         match self {
             Op::Kinesis(op) => op.info(),
             Op::CloudWatch(op) => op.info(),
+            Op::CloudTrail(op) => op.info(),
         }
     }
 
@@ -39,12 +41,14 @@ impl Op {
         match self {
             Op::Kinesis(op) => op as usize,
             Op::CloudWatch(op) => kinesis::Op::ALL.len() + op as usize,
+            Op::CloudTrail(op) => kinesis::Op::ALL.len() + cloudwatch::Op::ALL.len() + op as usize,
         }
     }
 
     /// The names of all operations.
     pub fn names() -> Vec<&'static str> {
         let operations = kinesis::OPERATIONS.iter().chain(cloudwatch::OPERATIONS);
+        let operations = operations.chain(cloudtrail::OPERATIONS);
         operations.map(|operation| operation.name).collect()
     }
 }
@@ -59,11 +63,18 @@ pub struct Guest {
     pub body_bytes_max: usize,
 }
 
-static GUESTS: [Guest; 1] = [Guest {
-    service: &cloudwatch::SERVICE,
-    named: |name| cloudwatch::Op::named(name).map(Op::CloudWatch),
-    body_bytes_max: PUT_METRIC_DATA_BYTES_MAX,
-}];
+static GUESTS: [Guest; 2] = [
+    Guest {
+        service: &cloudwatch::SERVICE,
+        named: |name| cloudwatch::Op::named(name).map(Op::CloudWatch),
+        body_bytes_max: PUT_METRIC_DATA_BYTES_MAX,
+    },
+    Guest {
+        service: &cloudtrail::SERVICE,
+        named: |name| cloudtrail::Op::named(name).map(Op::CloudTrail),
+        body_bytes_max: LOOKUP_EVENTS_BYTES_MAX,
+    },
+];
 
 /// What is to run, how it speaks, and its input.
 #[derive(Debug)]
