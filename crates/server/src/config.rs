@@ -6,6 +6,7 @@
 //!
 //! Environment: `MILLSTREAM_<SECTION>__<KEY>`, as in `MILLSTREAM_LIMITS__BODY_BYTES_MAX=8MiB`.
 
+mod audit;
 mod doors;
 mod keys;
 mod load;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use audit::{Audit, Management, Unwritable};
 pub use doors::{
     CertificatePrincipal, CertificateSource, ClientCertificates, DoorPlan, ListenerSection, Tls,
     TlsPlan,
@@ -42,6 +44,7 @@ pub struct Config {
     pub streams: Streams,
     pub monitoring: Monitoring,
     pub quotas: Quotas,
+    pub audit: Audit,
     pub tls: Tls,
     /// Listeners beside those of `server.listen`.
     pub listener: Vec<ListenerSection>,
@@ -366,6 +369,7 @@ impl Config {
         self.streams.print(&mut out);
         self.monitoring.print(&mut out);
         self.quotas.print(&mut out);
+        self.audit.print(&mut out);
         self.tls.print(&mut out);
         self.print_listeners(&mut out);
         self.keys.print(&mut out);
@@ -400,6 +404,7 @@ impl Config {
             );
         }
         self.quotas.settings()?;
+        self.audit.check()?;
         self.keys.check()?;
         self.streams.scaling.options(&self.streams.autoscale).map(drop)
     }

@@ -6,8 +6,10 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use millstream_api::{cloudwatch, kinesis, kms};
-use millstream_base::limits::{KMS_BODY_BYTES_MAX, PUT_METRIC_DATA_BYTES_MAX};
+use millstream_api::{cloudtrail, cloudwatch, kinesis, kms};
+use millstream_base::limits::{
+    KMS_BODY_BYTES_MAX, LOOKUP_EVENTS_BYTES_MAX, PUT_METRIC_DATA_BYTES_MAX,
+};
 use millstream_wire::query::{self, Form};
 use millstream_wire::sigv4::Claim;
 use millstream_wire::{Codec, DecodeError, Operation, Service, ServiceError};
@@ -21,6 +23,7 @@ pub enum Op {
     Kinesis(kinesis::Op),
     CloudWatch(cloudwatch::Op),
     Kms(kms::Op),
+    CloudTrail(cloudtrail::Op),
 }
 
 impl Op {
@@ -29,6 +32,7 @@ impl Op {
             Op::Kinesis(op) => op.info(),
             Op::CloudWatch(op) => op.info(),
             Op::Kms(op) => op.info(),
+            Op::CloudTrail(op) => op.info(),
         }
     }
 
@@ -42,6 +46,7 @@ impl Op {
             Op::Kinesis(op) => (0, op as usize),
             Op::CloudWatch(op) => (1, op as usize),
             Op::Kms(op) => (2, op as usize),
+            Op::CloudTrail(op) => (3, op as usize),
         };
         TABLES[..table].iter().map(|table| table.len()).sum::<usize>() + op
     }
@@ -53,7 +58,8 @@ impl Op {
 }
 
 /// The operations of each service, in the order of [`Op::index`].
-static TABLES: [&[Operation]; 3] = [kinesis::OPERATIONS, cloudwatch::OPERATIONS, kms::OPERATIONS];
+static TABLES: [&[Operation]; 4] =
+    [kinesis::OPERATIONS, cloudwatch::OPERATIONS, kms::OPERATIONS, cloudtrail::OPERATIONS];
 
 /// A service beside Data Streams.
 #[derive(Debug)]
@@ -65,7 +71,7 @@ pub struct Guest {
     pub body_bytes_max: usize,
 }
 
-static GUESTS: [Guest; 2] = [
+static GUESTS: [Guest; 3] = [
     Guest {
         service: &cloudwatch::SERVICE,
         named: |name| cloudwatch::Op::named(name).map(Op::CloudWatch),
@@ -75,6 +81,11 @@ static GUESTS: [Guest; 2] = [
         service: &kms::SERVICE,
         named: |name| kms::Op::named(name).map(Op::Kms),
         body_bytes_max: KMS_BODY_BYTES_MAX,
+    },
+    Guest {
+        service: &cloudtrail::SERVICE,
+        named: |name| cloudtrail::Op::named(name).map(Op::CloudTrail),
+        body_bytes_max: LOOKUP_EVENTS_BYTES_MAX,
     },
 ];
 
