@@ -21,7 +21,17 @@ pub struct NewKey {
     pub secret: Arc<Secret>,
 }
 
+/// The id and the secret of a key that nobody has yet, for who must write them down first.
+pub fn fresh_key() -> (String, Secret) {
+    (ids::access_key_id("AKIA"), ids::secret_access_key())
+}
+
 impl Identities {
+    /// Whether anyone could sign at all.
+    pub fn has_keys(&self) -> bool {
+        self.inner.directory.has_keys()
+    }
+
     /// # Errors
     /// There is no such user; it has as many keys as it may.
     pub async fn create_key(&self, subject: Subject<'_>) -> Result<NewKey> {

@@ -22,6 +22,7 @@ pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod peer;
+mod private_file;
 pub mod pipeline;
 pub mod router;
 pub mod sampler;

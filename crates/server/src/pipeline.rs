@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use millstream_api::{cloudwatch, kinesis};
+use millstream_api::{cloudwatch, iam, kinesis, sts};
 use millstream_env::Env;
 use millstream_wire::operation::Body as ReplyBody;
 use millstream_wire::query::Query;
@@ -36,7 +36,9 @@ use crate::metrics::{self, Metrics, Observation};
 use crate::router::{self, Input, Op, Target, Visit};
 use crate::services::Call;
 use crate::services::cloudwatch::CloudWatch;
+use crate::services::iam::Iam;
 use crate::services::kinesis::DataStreams;
+use crate::services::sts::Sts;
 
 pub use answer::AnswerBody;
 
@@ -48,6 +50,8 @@ pub struct Pipeline {
     pub(crate) authenticator: Authenticator,
     pub(crate) kinesis: DataStreams,
     pub(crate) cloudwatch: CloudWatch,
+    pub(crate) iam: Iam,
+    pub(crate) sts: Sts,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) slow_request_time: Duration,
     /// `/readyz` says yes: from the end of recovery to the beginning of the drain.
@@ -116,7 +120,10 @@ impl Pipeline {
         let body = self.read_body(parts, body, &visit).await?;
         seen.request_bytes = body.bytes.len() as u64;
         let target = match visit {
-            None => router::home(parts, body.bytes)?,
+            None => match router::unsigned(parts, &body.bytes) {
+                Some(target) => target,
+                None => router::home(parts, body.bytes)?,
+            },
             Some(visit) => {
                 let bytes = unpack(parts, body.bytes, &visit)?;
                 visit.target(bytes)?
@@ -125,10 +132,14 @@ impl Pipeline {
         seen.op = Some(target.op);
         tracing::Span::current().record("operation", target.op.name());
         let service = target.op.info().service;
-        let caller = self
-            .authenticator
-            .authenticate(parts, body.hash.as_deref(), self.env.now(), service)
-            .map_err(|error| unauthenticated(error, &target))?;
+        let caller = match target.op {
+            Op::Sts(sts::Op::AssumeRoleWithWebIdentity) => Ok(self.authenticator.bearer()),
+            _ => {
+                let (hash, now) = (body.hash.as_deref(), self.env.now());
+                self.authenticator.authenticate(parts, hash, now, service)
+            }
+        };
+        let caller = caller.map_err(|error| unauthenticated(error, &target))?;
         let call = Call { id, caller };
         let _memory = body.permit; // until the answer is made
         self.dispatch(&call, target).await
@@ -148,7 +159,15 @@ impl Pipeline {
                 let query = Query { form, request_id: call.id.as_str().to_owned() };
                 cloudwatch::dispatch(&self.cloudwatch, call, op, query).await
             }
-            (Op::Kinesis(_), Input::Form(_)) => Err(ServiceError::unknown_operation()),
+            (Op::Iam(op), Input::Form(form)) => {
+                let query = Query { form, request_id: call.id.as_str().to_owned() };
+                iam::dispatch(&self.iam, call, op, query).await
+            }
+            (Op::Sts(op), Input::Form(form)) => {
+                let query = Query { form, request_id: call.id.as_str().to_owned() };
+                sts::dispatch(&self.sts, call, op, query).await
+            }
+            (Op::Iam(_) | Op::Sts(_), Input::Body(..)) | (Op::Kinesis(_), Input::Form(_)) => Err(ServiceError::unknown_operation()),
         };
         let mut reply = reply.map_err(|error| Refusal::Error(error, dialect))?;
         if let Dialect::QueryCompatible(codec, _) = dialect

@@ -6,8 +6,8 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use millstream_api::{cloudwatch, kinesis};
-use millstream_base::limits::PUT_METRIC_DATA_BYTES_MAX;
+use millstream_api::{cloudwatch, iam, kinesis, sts};
+use millstream_base::limits::{IAM_REQUEST_BYTES_MAX, PUT_METRIC_DATA_BYTES_MAX};
 use millstream_wire::query::{self, Form};
 use millstream_wire::sigv4::Claim;
 use millstream_wire::{Codec, DecodeError, Operation, Service, ServiceError};
@@ -20,6 +20,8 @@ use crate::front_door::{self, Refusal};
 pub enum Op {
     Kinesis(kinesis::Op),
     CloudWatch(cloudwatch::Op),
+    Iam(iam::Op),
+    Sts(sts::Op),
 }
 
 impl Op {
@@ -27,6 +29,8 @@ impl Op {
         match self {
             Op::Kinesis(op) => op.info(),
             Op::CloudWatch(op) => op.info(),
+            Op::Iam(op) => op.info(),
+            Op::Sts(op) => op.info(),
         }
     }
 
@@ -39,12 +43,18 @@ impl Op {
         match self {
             Op::Kinesis(op) => op as usize,
             Op::CloudWatch(op) => kinesis::Op::ALL.len() + op as usize,
+            Op::Iam(op) => kinesis::Op::ALL.len() + cloudwatch::Op::ALL.len() + op as usize,
+            Op::Sts(op) => {
+                let before = kinesis::Op::ALL.len() + cloudwatch::Op::ALL.len();
+                before + iam::Op::ALL.len() + op as usize
+            }
         }
     }
 
     /// The names of all operations.
     pub fn names() -> Vec<&'static str> {
         let operations = kinesis::OPERATIONS.iter().chain(cloudwatch::OPERATIONS);
+        let operations = operations.chain(iam::OPERATIONS).chain(sts::OPERATIONS);
         operations.map(|operation| operation.name).collect()
     }
 }
@@ -59,11 +69,23 @@ pub struct Guest {
     pub body_bytes_max: usize,
 }
 
-static GUESTS: [Guest; 1] = [Guest {
-    service: &cloudwatch::SERVICE,
-    named: |name| cloudwatch::Op::named(name).map(Op::CloudWatch),
-    body_bytes_max: PUT_METRIC_DATA_BYTES_MAX,
-}];
+static GUESTS: [Guest; 3] = [
+    Guest {
+        service: &cloudwatch::SERVICE,
+        named: |name| cloudwatch::Op::named(name).map(Op::CloudWatch),
+        body_bytes_max: PUT_METRIC_DATA_BYTES_MAX,
+    },
+    Guest {
+        service: &iam::SERVICE,
+        named: |name| iam::Op::named(name).map(Op::Iam),
+        body_bytes_max: IAM_REQUEST_BYTES_MAX,
+    },
+    Guest {
+        service: &sts::SERVICE,
+        named: |name| sts::Op::named(name).map(Op::Sts),
+        body_bytes_max: IAM_REQUEST_BYTES_MAX,
+    },
+];
 
 /// What is to run, how it speaks, and its input.
 #[derive(Debug)]
@@ -103,7 +125,7 @@ pub fn visit(parts: &Parts) -> Option<Visit> {
 /// `/service/NAME/operation/OPERATION`
 fn by_path(path: &str) -> Option<Visit> {
     let (service, operation) = path.strip_prefix("/service/")?.split_once("/operation/")?;
-    let guest = GUESTS.iter().find(|guest| guest.service.target == service)?;
+    let guest = named(service)?;
     Some(Visit { guest, way: Way::Rpc(Codec::RpcV2Cbor, operation.to_owned()) })
 }
 
@@ -111,9 +133,14 @@ fn by_path(path: &str) -> Option<Visit> {
 fn by_target(headers: &HeaderMap) -> Option<Visit> {
     let target = headers.get("x-amz-target")?.to_str().ok()?;
     let (service, operation) = target.rsplit_once('.')?;
-    let guest = GUESTS.iter().find(|guest| guest.service.target == service)?;
+    let guest = named(service)?;
     let codec = Codec::of_content_type(content_type(headers)).unwrap_or(Codec::Json10);
     Some(Visit { guest, way: Way::Rpc(codec, operation.to_owned()) })
+}
+
+/// The guest of this name. Those that speak nothing but forms have none.
+fn named(service: &str) -> Option<&'static Guest> {
+    GUESTS.iter().find(|guest| !service.is_empty() && guest.service.target == service)
 }
 
 /// A form, signed for the service.
@@ -158,6 +185,24 @@ impl Visit {
         let op = (self.guest.named)(&name).ok_or_else(|| refused(unknown_action(&name)))?;
         Ok(Target { op, dialect, input })
     }
+}
+
+/// The one call that nobody signs: a token of an identity provider takes the place of a signature.
+/// `None`: this is not it.
+pub fn unsigned(parts: &Parts, body: &Bytes) -> Option<Target> {
+    let is_signed = parts.headers.contains_key(header::AUTHORIZATION)
+        || parts.uri.query().is_some_and(|query| query.contains("X-Amz-"));
+    let bare = content_type(&parts.headers).split(';').next()?.trim();
+    if is_signed || !bare.eq_ignore_ascii_case(query::FORM) || body.len() > IAM_REQUEST_BYTES_MAX {
+        return None;
+    }
+    let form = Form::parse(body).ok()?;
+    let op = sts::Op::AssumeRoleWithWebIdentity;
+    (form.get("Action") == Some(op.name())).then(|| Target {
+        op: Op::Sts(op),
+        dialect: Dialect::Query(sts::SERVICE.query.expect("it speaks nothing else")),
+        input: Input::Form(form),
+    })
 }
 
 /// The target of a request to Data Streams.

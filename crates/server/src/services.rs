@@ -1,7 +1,9 @@
 //! Adapters between AWS's shapes and the engines: the only place where both worlds meet.
 
 pub mod cloudwatch;
+pub mod iam;
 pub mod kinesis;
+pub mod sts;
 
 use crate::auth::Caller;
 use crate::ids::RequestId;
