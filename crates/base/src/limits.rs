@@ -228,6 +228,37 @@ pub const MAX_RECEIVE_COUNT_MAX: u32 = 1000;
 /// Most characters of a receipt handle. Source: model, ReceiptHandle.
 pub const RECEIPT_HANDLE_CHARS_MAX: usize = 1024;
 
+// Keys (KMS).
+
+/// Keys of an account and region, those that wait for deletion included. Source: developer guide of
+/// KMS, "Resource quotas": 100,000.
+pub const KMS_KEYS_MAX: usize = 100_000;
+/// Aliases of one key. Source: as above.
+pub const KMS_ALIASES_PER_KEY_MAX: usize = 50;
+/// Bytes of a key policy. Source: as above: 32 KB.
+pub const KMS_POLICY_BYTES_MAX: usize = 32 << 10;
+/// Rotations on demand in the life of a key. Source: as above: 25.
+pub const KMS_ROTATIONS_ON_DEMAND_MAX: usize = 25;
+/// Bytes of all names and values of an encryption context. Source: developer guide of KMS,
+/// "Encryption context": 8,192.
+pub const KMS_CONTEXT_BYTES_MAX: usize = 8192;
+/// Bytes of a plaintext that Encrypt takes. Source: model, PlaintextType.
+pub const KMS_PLAINTEXT_BYTES_MAX: usize = 4096;
+/// Bytes of a ciphertext. Source: model, CiphertextType.
+pub const KMS_CIPHERTEXT_BYTES_MAX: usize = 6144;
+/// How long a key waits for its deletion. Source: API reference, ScheduleKeyDeletion: "between 7
+/// and 30, inclusive. If you do not include a value, it defaults to 30."
+pub const KMS_DELETION_WINDOW_DAYS_MIN: u32 = 7;
+pub const KMS_DELETION_WINDOW_DAYS_MAX: u32 = 30;
+/// Days between automatic rotations if none are given. Source: API reference, EnableKeyRotation.
+pub const KMS_ROTATION_PERIOD_DAYS_DEFAULT: u32 = 365;
+/// Entries on one page of a list: default and most. Source: API reference, ListKeys and ListAliases
+/// (both 100 and 1,000), ListResourceTags and ListKeyRotations (50 by default, and 1,000).
+pub const KMS_PAGE_DEFAULT: usize = 100;
+pub const KMS_PAGE_MAX: usize = 1000;
+/// Body of one KMS request. Ours: a policy of 128 KiB (the model's bound) in JSON's escapes and
+/// 50 tags fit.
+pub const KMS_BODY_BYTES_MAX: usize = 1 << 20;
 // Identities. Source, where nothing else is named: IAM guide, "IAM and AWS STS quotas" (read 2026),
 // the default quotas. Quotas of an account that AWS raises on request are bounds of ours: memory and
 // lookups are sized for them.

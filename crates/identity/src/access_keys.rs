@@ -85,12 +85,7 @@ impl Identities {
     ///
     /// # Errors
     /// There is no such user or key.
-    pub async fn set_key_active(
-        &self,
-        subject: Subject<'_>,
-        id: &str,
-        active: bool,
-    ) -> Result<()> {
+    pub async fn set_key_active(&self, subject: Subject<'_>, id: &str, active: bool) -> Result<()> {
         self.edit(subject, |entity| {
             let key = entity.keys.iter_mut().find(|key| key.id == id);
             key.ok_or_else(|| missing(id))?.active = active;

@@ -8,6 +8,7 @@
 
 mod doors;
 mod identity;
+mod keys;
 mod load;
 mod quotas;
 mod scaling;
@@ -23,6 +24,7 @@ pub use doors::{
     CertificatePrincipal, CertificateSource, ClientCertificates, DoorPlan, ListenerSection, Tls,
     TlsPlan,
 };
+pub use keys::{Keys, Ring};
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
 pub use identity::{Identity, Oidc};
 pub use quotas::{QuotaMode, Quotas, StreamQuotas};
@@ -46,6 +48,7 @@ pub struct Config {
     pub tls: Tls,
     /// Listeners beside those of `server.listen`.
     pub listener: Vec<ListenerSection>,
+    pub keys: Keys,
 }
 
 section! {
@@ -371,6 +374,7 @@ impl Config {
         self.quotas.print(&mut out);
         self.tls.print(&mut out);
         self.print_listeners(&mut out);
+        self.keys.print(&mut out);
         out
     }
 
@@ -402,6 +406,7 @@ impl Config {
         }
         self.identity.check()?;
         self.quotas.settings()?;
+        self.keys.check()?;
         self.streams.scaling.options(&self.streams.autoscale).map(drop)
     }
 }
