@@ -13,13 +13,14 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use millstream_base::{AccountId, Region, Scope, Timestamp};
-use millstream_identity::{Authenticated, Found, Identities, Stranger};
+use millstream_identity::{Found, Identities, Stranger};
 use millstream_policy::{Principal, Rights};
 use millstream_secrets::Secret;
 use millstream_wire::sigv4::{Claim, Scope as KeyScope, SigningKey, UNSIGNED_PAYLOAD};
 use millstream_wire::{Service, ServiceError};
 use parking_lot::RwLock;
 
+use crate::access::Who;
 use crate::config::{Auth, AuthMode, Server};
 
 /// Derived keys kept: one per access key, day and region in use.
@@ -54,9 +55,8 @@ pub struct Caller {
     pub access_key_id: String,
     /// The caller's account and the region it signed for.
     pub scope: Scope,
-    /// Whose signature it was, and what they may do. `None` in the modes without identities, where
-    /// everything is allowed.
-    pub who: Option<Arc<Authenticated>>,
+    /// Its identity. Without one everything is allowed: the modes "any" and "keys" know none.
+    pub who: Option<Arc<Who>>,
 }
 
 impl Authenticator {
@@ -113,7 +113,7 @@ impl Authenticator {
                 let found = self.find(&claim, now)?;
                 self.prove(parts, payload_hash, now, &claim, service, &found.secret)?;
                 found.note_use(now, &claim.scope.service, &claim.scope.region);
-                (Some(found.who.account), Some(found.who))
+                (found.who.principal.account, Some(found.who))
             }
         };
         let account =
@@ -132,7 +132,7 @@ impl Authenticator {
     /// operation itself. May do nothing else.
     pub fn bearer(&self) -> Caller {
         let (principal, rights) = (Principal::anonymous(), Rights::default());
-        let who = Authenticated { principal, rights, account: self.account, session: None };
+        let who = Who { principal, rights, session: None };
         Caller { who: Some(Arc::new(who)), ..self.nobody() }
     }
 

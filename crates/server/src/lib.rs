@@ -9,6 +9,7 @@
 //! node       opens stores, starts engines, listens, ends in order
 //! ```
 
+pub mod access;
 pub mod auth;
 pub mod body;
 pub mod config;

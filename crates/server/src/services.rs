@@ -5,6 +5,9 @@ pub mod iam;
 pub mod kinesis;
 pub mod sts;
 
+use std::sync::Arc;
+
+use crate::access::Origin;
 use crate::auth::Caller;
 use crate::ids::RequestId;
 
@@ -13,4 +16,6 @@ use crate::ids::RequestId;
 pub struct Call {
     pub id: RequestId,
     pub caller: Caller,
+    /// Where it came from; there for callers with an identity.
+    pub origin: Option<Arc<Origin>>,
 }

@@ -11,10 +11,11 @@ use millstream_api::sts as api;
 use millstream_base::Tags;
 use millstream_env::Env;
 use millstream_identity::{AssumeRole, Assumed, Authenticated, Credentials, Identities};
-use millstream_policy::{Context, Value};
+use millstream_policy::Context;
 use millstream_wire::{ServiceError, Time};
 
 use super::Call;
+use crate::access;
 
 /// The service, on its engine.
 pub struct Sts {
@@ -30,6 +31,20 @@ impl Sts {
 
 impl api::STS for Sts {
     type Ctx = Call;
+
+    /// Sessions are given or refused by trust policies, in the engine; who one is, anyone may ask.
+    async fn authorise(&self, call: &Call, request: api::Request<'_>) -> Result<(), ServiceError> {
+        let operation = match request {
+            api::Request::AssumeRole(_)
+            | api::Request::AssumeRoleWithWebIdentity(_)
+            | api::Request::GetCallerIdentity(_)
+            | api::Request::GetSessionToken(_) => return Ok(()),
+            api::Request::DecodeAuthorizationMessage(_) => api::Op::DecodeAuthorizationMessage,
+            api::Request::GetAccessKeyInfo(_) => api::Op::GetAccessKeyInfo,
+        };
+        access::allowed_operation(call, "sts", operation.name(), "*", access::context())
+            .map_err(errors::access_denied)
+    }
 
     async fn assume_role(
         &self,
@@ -149,9 +164,9 @@ impl api::STS for Sts {
 
 impl Sts {
     /// The condition keys that every request has.
-    fn context(&self, _: &Call) -> Context<'static> {
-        let mut context = Context::new();
-        context.set("aws:CurrentTime", Value::Time(self.env.now()));
+    fn context<'a>(&self, call: &'a Call) -> Context<'a> {
+        let mut context = access::context();
+        access::describe(call, &mut context);
         context
     }
 }

@@ -4,13 +4,18 @@ use millstream_api::sts::errors as model;
 use millstream_identity::{Error, StsError, oidc::JwtError};
 use millstream_wire::ServiceError;
 
+/// The sentence is that of the decision.
+pub fn access_denied(sentence: String) -> ServiceError {
+    ServiceError::new("AccessDenied", 403, sentence)
+}
+
 fn validation(message: impl Into<String>) -> ServiceError {
     ServiceError::new("ValidationError", 400, message)
 }
 
 pub fn of_sts(error: StsError) -> ServiceError {
     match error {
-        StsError::Denied(sentence) => ServiceError::new("AccessDenied", 403, sentence),
+        StsError::Denied(sentence) => access_denied(sentence),
         StsError::Invalid(sentence) => validation(sentence),
         // AWS says "Syntax errors in policy."; why, is ours.
         StsError::Document(reason) => {
