@@ -128,6 +128,12 @@ impl Identities {
         Ok((key.owner.clone(), last))
     }
 
+    /// The owner of a key of this account.
+    pub fn key_owner(&self, account: AccountId, id: &str) -> Option<Arc<Held>> {
+        let key = self.inner.directory.key(id)?;
+        (key.owner.account == account).then(|| key.owner.clone())
+    }
+
     /// The account of a key, whoever asks.
     pub fn key_account(&self, id: &str) -> Option<AccountId> {
         self.inner.directory.key(id).map(|key| key.owner.account)

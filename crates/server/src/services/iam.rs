@@ -4,6 +4,7 @@
 //! us-east-1. The account is the caller's.
 
 mod account;
+mod authorise;
 pub mod errors;
 mod groups;
 mod holders;
@@ -39,6 +40,14 @@ macro_rules! served {
     ($($module:ident { $($name:ident $In:ident -> $Out:ty;)* })*) => {
         impl api::IAM for Iam {
             type Ctx = Call;
+
+            async fn authorise(
+                &self,
+                call: &Call,
+                request: api::Request<'_>,
+            ) -> Result<(), ServiceError> {
+                self.check_access(call, request)
+            }
 
             $($(async fn $name(
                 &self,

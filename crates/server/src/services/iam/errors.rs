@@ -44,6 +44,11 @@ pub fn of_engine(error: Error) -> ServiceError {
     }
 }
 
+/// The sentence is that of the decision.
+pub fn access_denied(sentence: String) -> ServiceError {
+    ServiceError::new("AccessDenied", 403, sentence)
+}
+
 fn not_found(what: What, name: &str) -> ServiceError {
     model::no_such_entity(match what {
         What::User => format!("The user with name {name} cannot be found."),
