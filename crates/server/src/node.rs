@@ -23,6 +23,7 @@ use crate::auth::Authenticator;
 use crate::body::BodyReader;
 use crate::config::{AuthMode, Config};
 use crate::ids::RequestIds;
+use crate::keys::{Keys, KeysError};
 use crate::listener::{Connections, Listener, Phase};
 use crate::metrics::{LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures};
 use crate::pipeline::Pipeline;
@@ -31,6 +32,7 @@ use crate::sampler::Sampler;
 use crate::services::cloudwatch::CloudWatch;
 use crate::services::iam::Iam;
 use crate::services::kinesis::DataStreams;
+use crate::services::kms::KeyService;
 use crate::services::sts::Sts;
 use crate::stores::{Stores, StoresError};
 use crate::tls::TlsError;
@@ -46,6 +48,8 @@ pub enum StartError {
     Temporary(std::io::Error),
     #[error("data streams: {0}")]
     Streams(#[from] millstream_streams::Error),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error("metrics: {0}")]
     Monitoring(#[from] millstream_monitoring::Error),
     #[error("identities: {0}")]
@@ -83,6 +87,7 @@ pub struct RunningNode {
     streams: Streams,
     monitoring: Monitoring,
     identities: identities::Running,
+    keys: Keys,
     sampler: Sampler,
     sampling: Task,
     stores: Stores,
@@ -110,6 +115,7 @@ impl Node {
         // Before anything is touched on disk: an address that is taken is the likeliest mistake.
         let listeners = doors::bind(&config).await?;
         let stores = Stores::open(&env, &data_dir, config.log_options()).await?;
+        let keys = Keys::open(&env, &config, stores.meta.clone()).await?;
         let streams = Streams::new(
             env.clone(),
             Arc::new(stores.log.clone()),
@@ -126,9 +132,14 @@ impl Node {
         .await?;
         let interval = config.monitoring.flush_interval.0;
         let sampler = Sampler::new(env.clone(), streams.clone(), monitoring.clone(), interval);
-        let root = millstream_secrets::Root::fixed(millstream_secrets::RootKey::from_bytes([7; 32])); // KMS
+        let root = keys.root.clone();
         let identities = identities::open(&env, &config, stores.meta.clone(), root).await?;
-        let engines = (&streams, &monitoring, &identities.engine);
+        let engines = Engines {
+            streams: &streams,
+            monitoring: &monitoring,
+            identities: &identities.engine,
+            keys: &keys,
+        };
         let pipeline = Arc::new(pipeline(&env, &config, engines, &stores)?);
         let (phase, watched) = watch::channel(Phase::Serving);
         let connections =
@@ -158,6 +169,7 @@ impl Node {
             streams,
             monitoring,
             identities,
+            keys,
             sampler,
             sampling,
             stores,
@@ -168,13 +180,22 @@ impl Node {
     }
 }
 
+/// What answers requests in the end.
+struct Engines<'a> {
+    streams: &'a Streams,
+    monitoring: &'a Monitoring,
+    identities: &'a Identities,
+    keys: &'a Keys,
+}
+
 /// The way of every request, with all it needs.
 fn pipeline(
     env: &Env,
     config: &Config,
-    (streams, monitoring, identities): (&Streams, &Monitoring, &Identities),
+    engines: Engines<'_>,
     stores: &Stores,
 ) -> Result<Pipeline, StartError> {
+    let Engines { streams, monitoring, identities, keys } = engines;
     let metrics = Arc::new(Metrics::new(Op::names()));
     metrics.add(LogFigures(stores.log.clone()));
     metrics.add(StreamFigures(streams.clone()));
@@ -189,6 +210,7 @@ fn pipeline(
         cloudwatch: CloudWatch::new(env.clone(), monitoring.clone()),
         iam: Iam::new(identities.clone()),
         sts: Sts::new(env.clone(), identities.clone()),
+        kms: KeyService::new(keys.kms.clone()),
         metrics,
         slow_request_time: config.logging.slow_request_time.0,
         ready: AtomicBool::new(false),
@@ -326,6 +348,7 @@ impl RunningNode {
         self.sampler.sample();
         self.monitoring.shutdown().await;
         self.identities.stop().await;
+        self.keys.kms.shutdown().await;
         self.stores.close().await;
         if let Some(dir) = self.temporary.take() {
             self.env.blocking(move || drop(dir)).await;

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use millstream_api::{cloudwatch, iam, kinesis, sts};
+use millstream_api::{cloudwatch, iam, kinesis, kms, sts};
 use millstream_env::Env;
 use millstream_wire::operation::Body as ReplyBody;
 use millstream_wire::query::Query;
@@ -40,6 +40,7 @@ use crate::services::cloudwatch::CloudWatch;
 use crate::services::iam::Iam;
 use crate::services::kinesis::DataStreams;
 use crate::services::sts::Sts;
+use crate::services::kms::KeyService;
 
 pub use answer::AnswerBody;
 
@@ -53,6 +54,7 @@ pub struct Pipeline {
     pub(crate) cloudwatch: CloudWatch,
     pub(crate) iam: Iam,
     pub(crate) sts: Sts,
+    pub(crate) kms: KeyService,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) slow_request_time: Duration,
     /// `/readyz` says yes: from the end of recovery to the beginning of the drain.
@@ -169,7 +171,11 @@ impl Pipeline {
                 let query = Query { form, request_id: call.id.as_str().to_owned() };
                 sts::dispatch(&self.sts, call, op, query).await
             }
-            (Op::Iam(_) | Op::Sts(_), Input::Body(..)) | (Op::Kinesis(_), Input::Form(_)) => Err(ServiceError::unknown_operation()),
+            (Op::Kms(op), Input::Body(codec, body)) => {
+                kms::dispatch(&self.kms, call, op, Rpc { codec, body }).await
+            }
+            (Op::Kinesis(_) | Op::Kms(_), Input::Form(_))
+            | (Op::Iam(_) | Op::Sts(_), Input::Body(..)) => Err(ServiceError::unknown_operation()),
         };
         let mut reply = reply.map_err(|error| Refusal::Error(error, dialect))?;
         if let Dialect::QueryCompatible(codec, _) = dialect

@@ -6,8 +6,10 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use millstream_api::{cloudwatch, iam, kinesis, sts};
-use millstream_base::limits::{IAM_REQUEST_BYTES_MAX, PUT_METRIC_DATA_BYTES_MAX};
+use millstream_api::{cloudwatch, iam, kinesis, kms, sts};
+use millstream_base::limits::{
+    IAM_REQUEST_BYTES_MAX, KMS_BODY_BYTES_MAX, PUT_METRIC_DATA_BYTES_MAX,
+};
 use millstream_wire::query::{self, Form};
 use millstream_wire::sigv4::Claim;
 use millstream_wire::{Codec, DecodeError, Operation, Service, ServiceError};
@@ -20,6 +22,7 @@ use crate::front_door::{self, Refusal};
 pub enum Op {
     Kinesis(kinesis::Op),
     CloudWatch(cloudwatch::Op),
+    Kms(kms::Op),
     Iam(iam::Op),
     Sts(sts::Op),
 }
@@ -29,6 +32,7 @@ impl Op {
         match self {
             Op::Kinesis(op) => op.info(),
             Op::CloudWatch(op) => op.info(),
+            Op::Kms(op) => op.info(),
             Op::Iam(op) => op.info(),
             Op::Sts(op) => op.info(),
         }
@@ -40,24 +44,25 @@ impl Op {
 
     /// Its place among [`Op::names`].
     pub fn index(self) -> usize {
-        match self {
-            Op::Kinesis(op) => op as usize,
-            Op::CloudWatch(op) => kinesis::Op::ALL.len() + op as usize,
-            Op::Iam(op) => kinesis::Op::ALL.len() + cloudwatch::Op::ALL.len() + op as usize,
-            Op::Sts(op) => {
-                let before = kinesis::Op::ALL.len() + cloudwatch::Op::ALL.len();
-                before + iam::Op::ALL.len() + op as usize
-            }
-        }
+        let (table, op) = match self {
+            Op::Kinesis(op) => (0, op as usize),
+            Op::CloudWatch(op) => (1, op as usize),
+            Op::Kms(op) => (2, op as usize),
+            Op::Iam(op) => (3, op as usize),
+            Op::Sts(op) => (4, op as usize),
+        };
+        TABLES[..table].iter().map(|table| table.len()).sum::<usize>() + op
     }
 
     /// The names of all operations.
     pub fn names() -> Vec<&'static str> {
-        let operations = kinesis::OPERATIONS.iter().chain(cloudwatch::OPERATIONS);
-        let operations = operations.chain(iam::OPERATIONS).chain(sts::OPERATIONS);
-        operations.map(|operation| operation.name).collect()
+        TABLES.into_iter().flatten().map(|operation| operation.name).collect()
     }
 }
+
+/// The operations of each service, in the order of [`Op::index`].
+static TABLES: [&[Operation]; 5] =
+    [kinesis::OPERATIONS, cloudwatch::OPERATIONS, kms::OPERATIONS, iam::OPERATIONS, sts::OPERATIONS];
 
 /// A service beside Data Streams.
 #[derive(Debug)]
@@ -69,11 +74,16 @@ pub struct Guest {
     pub body_bytes_max: usize,
 }
 
-static GUESTS: [Guest; 3] = [
+static GUESTS: [Guest; 4] = [
     Guest {
         service: &cloudwatch::SERVICE,
         named: |name| cloudwatch::Op::named(name).map(Op::CloudWatch),
         body_bytes_max: PUT_METRIC_DATA_BYTES_MAX,
+    },
+    Guest {
+        service: &kms::SERVICE,
+        named: |name| kms::Op::named(name).map(Op::Kms),
+        body_bytes_max: KMS_BODY_BYTES_MAX,
     },
     Guest {
         service: &iam::SERVICE,

@@ -3,6 +3,7 @@
 pub mod cloudwatch;
 pub mod iam;
 pub mod kinesis;
+pub mod kms;
 pub mod sts;
 
 use std::sync::Arc;
