@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod node;
 pub mod peer;
 pub mod pipeline;
+mod private_file;
 pub mod router;
 pub mod sampler;
 pub mod services;

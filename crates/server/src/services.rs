@@ -2,8 +2,10 @@
 
 pub mod cloudtrail;
 pub mod cloudwatch;
+pub mod iam;
 pub mod kinesis;
 pub mod kms;
+pub mod sts;
 
 use std::sync::Arc;
 
