@@ -44,7 +44,7 @@ pub use options::Options;
 #[doc(hidden)]
 pub use options::PlantedBug;
 pub use recovery::{OpenError, RecoveryReport};
-pub use seal::{CHUNKS_PER_KEY_MAX, ChunkKey, ChunkKeys, KeyRef, NoKeys};
+pub use seal::{CHUNKS_PER_KEY_MAX, ChunkKey, ChunkKeys, KeyNumber, NoKeys};
 pub use shared::HealthReport;
 pub use store::{
     AppendError, Batch, Entries, Entry, LogError, LogId, LogStore, NewEntry, Position,

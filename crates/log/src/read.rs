@@ -17,7 +17,7 @@ use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader, Walk};
 use crate::damage::{Damage, FileError, Wrong};
 use crate::memory::{Log, MemChunk};
 use crate::opened::Content;
-use crate::seal::{ChunkKeys, KeyRef};
+use crate::seal::{ChunkKeys, KeyNumber};
 use crate::segment::{ChunkReader, Run, SegmentRow, SegmentSet, Segments};
 use crate::shared::Shared;
 use crate::store::{Entries, Entry, LogId, Position, ReadError, ReadLimit};
@@ -112,7 +112,7 @@ struct Page {
     next: Position,
     limit: ReadLimit,
     /// The key that is missing for what comes next.
-    locked: Option<KeyRef>,
+    locked: Option<KeyNumber>,
 }
 
 #[derive(PartialEq)]

@@ -33,23 +33,23 @@ pub const CHUNKS_PER_KEY_MAX: u64 = 1 << 30;
 
 /// Names a key for as long as anything is sealed under it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyRef(u64);
+pub struct KeyNumber(u64);
 
-impl KeyRef {
+impl KeyNumber {
     pub const fn from_u64(n: u64) -> Self {
-        KeyRef(n)
+        KeyNumber(n)
     }
     pub const fn as_u64(self) -> u64 {
         self.0
     }
 }
 
-impl fmt::Debug for KeyRef {
+impl fmt::Debug for KeyNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
 }
-impl fmt::Display for KeyRef {
+impl fmt::Display for KeyNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
@@ -58,15 +58,15 @@ impl fmt::Display for KeyRef {
 /// A key that chunks are sealed with, and its name. Clones share the key.
 #[derive(Clone)]
 pub struct ChunkKey {
-    reference: KeyRef,
+    reference: KeyNumber,
     key: DataKey,
 }
 
 impl ChunkKey {
-    pub fn new(reference: KeyRef, key: DataKey) -> Self {
+    pub fn new(reference: KeyNumber, key: DataKey) -> Self {
         ChunkKey { reference, key }
     }
-    pub fn reference(&self) -> KeyRef {
+    pub fn reference(&self) -> KeyNumber {
         self.reference
     }
 }
@@ -89,7 +89,7 @@ impl Eq for ChunkKey {}
 pub trait ChunkKeys: Send + Sync + 'static {
     /// The key of that name, if it may be used now. Asked for every chunk that is read, so it must
     /// be quick; a key that is no longer given is not used any more, from then on.
-    fn get(&self, key: KeyRef) -> Option<ChunkKey>;
+    fn get(&self, key: KeyNumber) -> Option<ChunkKey>;
 }
 
 /// No keys: sealed chunks can't be read.
@@ -97,7 +97,7 @@ pub trait ChunkKeys: Send + Sync + 'static {
 pub struct NoKeys;
 
 impl ChunkKeys for NoKeys {
-    fn get(&self, _: KeyRef) -> Option<ChunkKey> {
+    fn get(&self, _: KeyNumber) -> Option<ChunkKey> {
         None
     }
 }
@@ -105,14 +105,14 @@ impl ChunkKeys for NoKeys {
 /// What the header of a sealed chunk says of its seal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seal {
-    pub key: KeyRef,
+    pub key: KeyNumber,
     /// With the lowest bit of its first byte clear.
     pub nonce: [u8; NONCE_BYTES],
 }
 
 impl Seal {
     /// A seal for one chunk; `random` is used for nothing else.
-    pub(crate) fn new(key: KeyRef, random: [u8; NONCE_BYTES]) -> Self {
+    pub(crate) fn new(key: KeyNumber, random: [u8; NONCE_BYTES]) -> Self {
         let mut nonce = random;
         nonce[0] &= !1;
         Seal { key, nonce }
@@ -215,7 +215,7 @@ mod tests {
     use crate::chunk::{CHUNK_HEADER_LEN, write_chunk};
 
     fn key(n: u8) -> Arc<ChunkKey> {
-        Arc::new(ChunkKey::new(KeyRef(n.into()), DataKey::from_bytes(&[n; 32])))
+        Arc::new(ChunkKey::new(KeyNumber(n.into()), DataKey::from_bytes(&[n; 32])))
     }
 
     fn sealed(log: LogId, lsn: u64, key: &Arc<ChunkKey>) -> Bytes {

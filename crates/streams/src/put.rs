@@ -23,6 +23,7 @@ use millstream_log::{AppendError, Batch, LogId, NewEntry, PositionRange};
 use tokio::time::Instant;
 
 use crate::cache::Snapshot;
+use crate::data_keys::Sealing;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{Encryption, NewRecord, PutOutcome, PutResult, RecordDistribution, Stored};
@@ -173,7 +174,12 @@ impl Streams {
         let mut results: Vec<Option<PutResult>> = vec![None; records.len()];
         let mut waiting: Vec<u32> = (0..records.len() as u32).collect();
         for round in 0.. {
-            let plan = self.plan(&found, records, &waiting, &mut results)?;
+            let (current, sealing) = self.sealing(found).await?;
+            found = current;
+            let mut plan = self.plan(&found, records, &waiting, &mut results)?;
+            if let Some(sealing) = sealing {
+                plan.seal(&sealing);
+            }
             waiting = self.append(&found, plan, records, &mut results, &mut stored).await;
             if waiting.is_empty() {
                 break;
@@ -338,12 +344,20 @@ impl Plan {
             let entries = Vec::with_capacity(self.share);
             // A closing instant may lie a little after the clock: a child's records are not before it.
             let at = now.max(found.open_shard(open).opened_at);
-            self.batches.push((log, Batch { at, entries }));
+            self.batches.push((log, Batch { at, entries, seal: None }));
             self.members.push(Members { open, records: Vec::with_capacity(self.share) });
             batch
         });
         self.batches[batch].1.entries.push(entry(record, &found.row.encryption));
         self.members[batch].records.push(at);
+    }
+
+    /// Nothing can be added afterwards.
+    fn seal(&mut self, sealing: &Sealing) {
+        sealing.use_for(self.batches.len());
+        for (_, batch) in &mut self.batches {
+            batch.seal = Some(sealing.key.clone());
+        }
     }
 
     /// Asks the shards' budgets, and takes out what they refuse. Nothing can be added afterwards.
