@@ -27,6 +27,7 @@ pub mod router;
 pub mod sampler;
 pub mod services;
 pub mod stores;
+pub mod tls;
 
 pub use config::{Config, ConfigError, Override};
 pub use node::{Node, RunningNode, StartError};

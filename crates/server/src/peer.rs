@@ -37,7 +37,7 @@ pub struct Door {
 pub struct TlsFacts {
     /// `TLSv1.3` or `TLSv1.2`, as CloudTrail spells it.
     pub version: &'static str,
-    /// `TLS_AES_128_GCM_SHA256` and so on, as IANA spells it.
+    /// `TLS_AES_128_GCM_SHA256` and so on, as CloudTrail spells it.
     pub cipher: &'static str,
     /// The name that the client asked for (SNI).
     pub server_name: Option<String>,

@@ -14,6 +14,7 @@ use crate::engine::{Inner, Streams};
 use crate::error::Result;
 use crate::feed::Feed;
 use crate::options::Options;
+use crate::policy_copy::PolicyCopy;
 use crate::queue::registry::Queues;
 use crate::resharding::Resharding;
 use crate::subscriptions::Subscriptions;
@@ -40,6 +41,9 @@ impl Streams {
         let (ring, life) = (options.key_ring.0.clone(), options.data_keys.cache_life);
         let keys = Arc::new(DataKeys::new(env.clone(), meta.clone(), ring, life));
         let records = Records::new(&log, keys.clone());
+        let (policies, changes) = PolicyCopy::load(meta.clone()).await?;
+        let follow_policies = policies.clone().follow(env.clone(), changes, stopped.clone());
+        let follow_policies = env.spawn("streams-follow-policies", follow_policies);
         let (queues, follow_queues) = Queues::load(
             env.clone(),
             records.clone(),
@@ -58,6 +62,7 @@ impl Streams {
             meta,
             options,
             cache,
+            policies,
             token_key,
             queues,
             subscriptions: Subscriptions::default(),
@@ -65,7 +70,7 @@ impl Streams {
             throttle,
             resharding: Resharding::default(),
             stop,
-            tasks: Mutex::new(vec![follow, follow_queues]),
+            tasks: Mutex::new(vec![follow, follow_policies, follow_queues]),
         };
         let streams = Streams { inner: Arc::new(inner) };
         let weak = Arc::downgrade(&streams.inner);
