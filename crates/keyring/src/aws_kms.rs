@@ -55,10 +55,8 @@ impl AwsKms {
     /// # Errors
     /// [`HolderError::Service`]: there are none, or the endpoint is none.
     pub async fn connect(options: AwsKmsOptions) -> Result<AwsKms, HolderError> {
-        let failed = |error: Error| HolderError::Service {
-            service: "AWS KMS",
-            reason: error.to_string(),
-        };
+        let failed =
+            |error: Error| HolderError::Service { service: "AWS KMS", reason: error.to_string() };
         let mut builder = Client::builder().service("kms");
         if let Some(endpoint) = &options.endpoint {
             let endpoint = Endpoint::parse(endpoint).map_err(|e| failed(e.into()))?;

@@ -114,9 +114,19 @@ impl HolderError {
 /// A holder that can be asked.
 pub enum Holder {
     /// A key that the holder gives out.
-    Local { key: RootKey, shown: String, made: bool },
-    AwsKms { ring: AwsKms, key: String },
-    Vault { ring: Vault, key: String },
+    Local {
+        key: RootKey,
+        shown: String,
+        made: bool,
+    },
+    AwsKms {
+        ring: AwsKms,
+        key: String,
+    },
+    Vault {
+        ring: Vault,
+        key: String,
+    },
 }
 
 /// Whether a key file may be made.
@@ -155,9 +165,8 @@ impl Holder {
                 Ok(local(key, made))
             }
             HolderSpec::Env(name) => {
-                let text = std::env::var(name).map_err(|_| HolderError::NotSet {
-                    name: name.clone(),
-                })?;
+                let text =
+                    std::env::var(name).map_err(|_| HolderError::NotSet { name: name.clone() })?;
                 let text = Secret::from(text);
                 let no_key = || HolderError::NoKey { place: format!("the variable {name}") };
                 crate::text::parse(text.expose()).map(|k| local(k, false)).ok_or_else(no_key)
@@ -208,10 +217,8 @@ impl Holder {
         wrapped: &[u8],
         wrapped_by: &str,
     ) -> Result<RootKey, HolderError> {
-        let other = || HolderError::OtherHolder {
-            wrapped_by: wrapped_by.to_owned(),
-            this: self.id(),
-        };
+        let other =
+            || HolderError::OtherHolder { wrapped_by: wrapped_by.to_owned(), this: self.id() };
         let kind = |id: &str| id.split(':').next().map(str::to_owned);
         if kind(wrapped_by) != kind(&self.id()) {
             return Err(other());

@@ -119,12 +119,7 @@ impl NodeRoot {
         holder.map_err(|error: HolderError| format!("{spec}: {error}"))
     }
 
-    async fn store(
-        &self,
-        holder: &Holder,
-        key: &RootKey,
-        expect: Expect,
-    ) -> Result<bool, String> {
+    async fn store(&self, holder: &Holder, key: &RootKey, expect: Expect) -> Result<bool, String> {
         let wrapped = holder.wrap(key).await.map_err(|e| e.to_string())?;
         let wrapped = base64_simd::STANDARD.encode_to_string(wrapped);
         let row = RootRow { wrapped_by: holder.id(), wrapped };

@@ -24,10 +24,7 @@ impl Known {
     /// Remembers what a call told of `key`. That the ring does not answer tells nothing of it.
     pub(crate) fn heard(&self, key: &KeyRef, state: Result<(), KeyError>, now: Timestamp) {
         use KeyError::{InvalidCiphertext, Throttled, Unavailable};
-        if matches!(
-            state,
-            Err(Unavailable { .. } | Throttled { .. } | InvalidCiphertext { .. })
-        ) {
+        if matches!(state, Err(Unavailable { .. } | Throttled { .. } | InvalidCiphertext { .. })) {
             return;
         }
         let mut known = self.0.lock();

@@ -44,10 +44,8 @@ fn fuzz_kms_changed_bytes() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (kms, good) = runtime.block_on(engine());
     let (kms, runtime) = (AssertUnwindSafe(kms), AssertUnwindSafe(runtime));
-    bolero::check!()
-        .with_type::<(Vec<(u16, u8)>, u8, Vec<u8>)>()
-        .with_iterations(3_000)
-        .for_each(|(changes, cut, more)| {
+    bolero::check!().with_type::<(Vec<(u16, u8)>, u8, Vec<u8>)>().with_iterations(3_000).for_each(
+        |(changes, cut, more)| {
             let mut bytes = good.clone();
             for (at, change) in changes {
                 let at = usize::from(*at) % bytes.len();
@@ -61,5 +59,6 @@ fn fuzz_kms_changed_bytes() {
                 Ok(opened) => assert!(bytes == good && opened.plaintext.expose() == b"plain"),
                 Err(_) => assert_ne!(bytes, good),
             }
-        });
+        },
+    );
 }

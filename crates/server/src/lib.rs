@@ -17,6 +17,7 @@ pub mod dialect;
 pub mod front_door;
 pub mod gzip;
 pub mod ids;
+pub mod keys;
 pub mod listener;
 pub mod logging;
 pub mod metrics;

@@ -21,6 +21,7 @@ use crate::auth::Authenticator;
 use crate::body::BodyReader;
 use crate::config::{AuthMode, Config};
 use crate::ids::RequestIds;
+use crate::keys::{Keys, KeysError};
 use crate::listener::{Connections, Listener, Phase};
 use crate::metrics::{LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures};
 use crate::pipeline::Pipeline;
@@ -28,6 +29,7 @@ use crate::router::Op;
 use crate::sampler::Sampler;
 use crate::services::cloudwatch::CloudWatch;
 use crate::services::kinesis::DataStreams;
+use crate::services::kms::KeyService;
 use crate::stores::{Stores, StoresError};
 use crate::tls::TlsError;
 use doors::Certificates;
@@ -42,6 +44,8 @@ pub enum StartError {
     Temporary(std::io::Error),
     #[error("data streams: {0}")]
     Streams(#[from] millstream_streams::Error),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error("metrics: {0}")]
     Monitoring(#[from] millstream_monitoring::Error),
     #[error(transparent)]
@@ -76,6 +80,7 @@ pub struct RunningNode {
     speaks_tls: bool,
     streams: Streams,
     monitoring: Monitoring,
+    keys: Keys,
     sampler: Sampler,
     sampling: Task,
     stores: Stores,
@@ -103,6 +108,7 @@ impl Node {
         // Before anything is touched on disk: an address that is taken is the likeliest mistake.
         let listeners = doors::bind(&config).await?;
         let stores = Stores::open(&env, &data_dir, config.log_options()).await?;
+        let keys = Keys::open(&env, &config, stores.meta.clone()).await?;
         let streams = Streams::new(
             env.clone(),
             Arc::new(stores.log.clone()),
@@ -119,7 +125,7 @@ impl Node {
         .await?;
         let interval = config.monitoring.flush_interval.0;
         let sampler = Sampler::new(env.clone(), streams.clone(), monitoring.clone(), interval);
-        let pipeline = Arc::new(pipeline(&env, &config, &streams, &monitoring, &stores)?);
+        let pipeline = Arc::new(pipeline(&env, &config, &streams, &monitoring, &keys, &stores)?);
         let (phase, watched) = watch::channel(Phase::Serving);
         let connections =
             Connections::new(env.clone(), config.limits.clone(), pipeline.clone(), watched);
@@ -147,6 +153,7 @@ impl Node {
             speaks_tls: doors.speaks_tls,
             streams,
             monitoring,
+            keys,
             sampler,
             sampling,
             stores,
@@ -163,6 +170,7 @@ fn pipeline(
     config: &Config,
     streams: &Streams,
     monitoring: &Monitoring,
+    keys: &Keys,
     stores: &Stores,
 ) -> Result<Pipeline, StartError> {
     let metrics = Arc::new(Metrics::new(Op::names()));
@@ -177,6 +185,7 @@ fn pipeline(
         authenticator: Authenticator::new(&config.server, &config.auth)?,
         kinesis: DataStreams::new(streams.clone()),
         cloudwatch: CloudWatch::new(env.clone(), monitoring.clone()),
+        kms: KeyService::new(keys.kms.clone()),
         metrics,
         slow_request_time: config.logging.slow_request_time.0,
         ready: AtomicBool::new(false),
@@ -307,6 +316,7 @@ impl RunningNode {
         self.streams.shutdown().await;
         self.sampler.sample();
         self.monitoring.shutdown().await;
+        self.keys.kms.shutdown().await;
         self.stores.close().await;
         if let Some(dir) = self.temporary.take() {
             self.env.blocking(move || drop(dir)).await;

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use millstream_api::{cloudwatch, kinesis};
+use millstream_api::{cloudwatch, kinesis, kms};
 use millstream_env::Env;
 use millstream_wire::operation::Body as ReplyBody;
 use millstream_wire::query::Query;
@@ -37,6 +37,7 @@ use crate::router::{self, Input, Op, Target, Visit};
 use crate::services::Call;
 use crate::services::cloudwatch::CloudWatch;
 use crate::services::kinesis::DataStreams;
+use crate::services::kms::KeyService;
 
 pub use answer::AnswerBody;
 
@@ -48,6 +49,7 @@ pub struct Pipeline {
     pub(crate) authenticator: Authenticator,
     pub(crate) kinesis: DataStreams,
     pub(crate) cloudwatch: CloudWatch,
+    pub(crate) kms: KeyService,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) slow_request_time: Duration,
     /// `/readyz` says yes: from the end of recovery to the beginning of the drain.
@@ -148,7 +150,10 @@ impl Pipeline {
                 let query = Query { form, request_id: call.id.as_str().to_owned() };
                 cloudwatch::dispatch(&self.cloudwatch, call, op, query).await
             }
-            (Op::Kinesis(_), Input::Form(_)) => Err(ServiceError::unknown_operation()),
+            (Op::Kms(op), Input::Body(codec, body)) => {
+                kms::dispatch(&self.kms, call, op, Rpc { codec, body }).await
+            }
+            (Op::Kinesis(_) | Op::Kms(_), Input::Form(_)) => Err(ServiceError::unknown_operation()),
         };
         let mut reply = reply.map_err(|error| Refusal::Error(error, dialect))?;
         if let Dialect::QueryCompatible(codec, _) = dialect

@@ -6,8 +6,8 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use millstream_api::{cloudwatch, kinesis};
-use millstream_base::limits::PUT_METRIC_DATA_BYTES_MAX;
+use millstream_api::{cloudwatch, kinesis, kms};
+use millstream_base::limits::{KMS_BODY_BYTES_MAX, PUT_METRIC_DATA_BYTES_MAX};
 use millstream_wire::query::{self, Form};
 use millstream_wire::sigv4::Claim;
 use millstream_wire::{Codec, DecodeError, Operation, Service, ServiceError};
@@ -20,6 +20,7 @@ use crate::front_door::{self, Refusal};
 pub enum Op {
     Kinesis(kinesis::Op),
     CloudWatch(cloudwatch::Op),
+    Kms(kms::Op),
 }
 
 impl Op {
@@ -27,6 +28,7 @@ impl Op {
         match self {
             Op::Kinesis(op) => op.info(),
             Op::CloudWatch(op) => op.info(),
+            Op::Kms(op) => op.info(),
         }
     }
 
@@ -36,18 +38,22 @@ impl Op {
 
     /// Its place among [`Op::names`].
     pub fn index(self) -> usize {
-        match self {
-            Op::Kinesis(op) => op as usize,
-            Op::CloudWatch(op) => kinesis::Op::ALL.len() + op as usize,
-        }
+        let (table, op) = match self {
+            Op::Kinesis(op) => (0, op as usize),
+            Op::CloudWatch(op) => (1, op as usize),
+            Op::Kms(op) => (2, op as usize),
+        };
+        TABLES[..table].iter().map(|table| table.len()).sum::<usize>() + op
     }
 
     /// The names of all operations.
     pub fn names() -> Vec<&'static str> {
-        let operations = kinesis::OPERATIONS.iter().chain(cloudwatch::OPERATIONS);
-        operations.map(|operation| operation.name).collect()
+        TABLES.into_iter().flatten().map(|operation| operation.name).collect()
     }
 }
+
+/// The operations of each service, in the order of [`Op::index`].
+static TABLES: [&[Operation]; 3] = [kinesis::OPERATIONS, cloudwatch::OPERATIONS, kms::OPERATIONS];
 
 /// A service beside Data Streams.
 #[derive(Debug)]
@@ -59,11 +65,18 @@ pub struct Guest {
     pub body_bytes_max: usize,
 }
 
-static GUESTS: [Guest; 1] = [Guest {
-    service: &cloudwatch::SERVICE,
-    named: |name| cloudwatch::Op::named(name).map(Op::CloudWatch),
-    body_bytes_max: PUT_METRIC_DATA_BYTES_MAX,
-}];
+static GUESTS: [Guest; 2] = [
+    Guest {
+        service: &cloudwatch::SERVICE,
+        named: |name| cloudwatch::Op::named(name).map(Op::CloudWatch),
+        body_bytes_max: PUT_METRIC_DATA_BYTES_MAX,
+    },
+    Guest {
+        service: &kms::SERVICE,
+        named: |name| kms::Op::named(name).map(Op::Kms),
+        body_bytes_max: KMS_BODY_BYTES_MAX,
+    },
+];
 
 /// What is to run, how it speaks, and its input.
 #[derive(Debug)]

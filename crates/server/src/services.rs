@@ -2,6 +2,7 @@
 
 pub mod cloudwatch;
 pub mod kinesis;
+pub mod kms;
 
 use crate::auth::Caller;
 use crate::ids::RequestId;
