@@ -174,8 +174,16 @@ impl Streams {
         let mut results: Vec<Option<PutResult>> = vec![None; records.len()];
         let mut waiting: Vec<u32> = (0..records.len() as u32).collect();
         for round in 0.. {
-            let (current, sealing) = self.sealing(found).await?;
-            found = current;
+            let sealing;
+            (found, sealing) = match self.sealing(found.clone()).await {
+                Ok(sealing) => sealing,
+                Err(error) if round == 0 => return Err(error),
+                // Others of the request are stored already.
+                Err(error) => {
+                    fail(&mut results, &waiting, &error.to_string());
+                    break;
+                }
+            };
             let mut plan = self.plan(&found, records, &waiting, &mut results)?;
             if let Some(sealing) = sealing {
                 plan.seal(&sealing);
@@ -186,9 +194,7 @@ impl Streams {
             }
             if round == REROUTES_MAX {
                 let reason = format!("the shards of {} are being changed", found.stream);
-                for at in &waiting {
-                    results[*at as usize] = Some(PutResult::Failed { reason: reason.clone() });
-                }
+                fail(&mut results, &waiting, &reason);
                 break;
             }
             found = self.rerouted(&found).await?;
@@ -284,6 +290,12 @@ impl Streams {
         }
         again.sort_unstable();
         again
+    }
+}
+
+fn fail(results: &mut [Option<PutResult>], records: &[u32], reason: &str) {
+    for at in records {
+        results[*at as usize] = Some(PutResult::Failed { reason: reason.to_owned() });
     }
 }
 

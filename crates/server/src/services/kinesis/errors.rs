@@ -396,9 +396,10 @@ fn of_key(error: &KeyError) -> ServiceError {
             ("KMSInvalidStateException", format!("{key} is {state}."))
         }
         // Ours: the node itself was refused, by a key service elsewhere.
-        KeyError::AccessDenied { key, reason } => {
-            ("KMSAccessDeniedException", format!("The node is not authorized to use {key}: {reason}"))
-        }
+        KeyError::AccessDenied { key, reason } => (
+            "KMSAccessDeniedException",
+            format!("The node is not authorized to use {key}: {reason}"),
+        ),
         KeyError::Throttled { .. } => (
             "KMSThrottlingException",
             "You have exceeded the rate at which you may call KMS. Reduce the frequency of your \
