@@ -18,7 +18,7 @@ use millstream_base::Timestamp;
 
 use crate::codec::{crc, put, put_varint, u32_at, u64_at, varint, varint_len};
 use crate::damage::Wrong;
-use crate::seal::{KeyNumber, Seal};
+use crate::key::{KeyNumber, Seal};
 use crate::store::{Entry, LogId, NewEntry, Position};
 
 pub(crate) const CHUNK_HEADER_LEN: usize = 72;

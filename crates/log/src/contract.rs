@@ -14,7 +14,7 @@ use millstream_env::BoxFuture;
 use millstream_secrets::DataKey;
 use parking_lot::Mutex;
 
-use crate::seal::{ChunkKey, ChunkKeys, KeyNumber};
+use crate::key::{ChunkKey, ChunkKeys, KeyNumber};
 use crate::store::{
     AppendError, Batch, Entry, LogError, LogId, LogStore, NewEntry, Position, PositionRange,
     ReadError, ReadLimit, Tail,

@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 
 use crate::chunk::ChunkHeader;
 use crate::damage::Wrong;
+use crate::key::{ChunkKeys, KeyNumber};
 use crate::lru::Lru;
-use crate::seal::{self, ChunkKeys, KeyNumber};
+use crate::seal;
 use crate::store::LogId;
 
 /// A chunk's log and first position: no two chunks ever share them.

@@ -17,7 +17,7 @@ use millstream_base::Timestamp;
 use millstream_env::BoxFuture;
 use tokio::sync::watch;
 
-use crate::seal::{ChunkKey, ChunkKeys, KeyNumber};
+use crate::key::{ChunkKey, ChunkKeys, KeyNumber};
 
 /// A log's number: `family` in the upper half, `member` in the lower.
 ///
