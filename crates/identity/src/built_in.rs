@@ -27,22 +27,12 @@ type Entry = (&'static str, &'static str, &'static str, &'static [&'static str])
 
 const ENTRIES: [Entry; 13] = [
     ("AdministratorAccess", "/", "Provides full access to all services and resources.", &["*"]),
-    (
-        "AmazonKinesisFullAccess",
-        "/",
-        "Provides full access to all streams.",
-        &["kinesis:*"],
-    ),
+    ("AmazonKinesisFullAccess", "/", "Provides full access to all streams.", &["kinesis:*"]),
     (
         "AmazonKinesisReadOnlyAccess",
         "/",
         "Provides read only access to all streams.",
-        &[
-            "kinesis:Get*",
-            "kinesis:List*",
-            "kinesis:Describe*",
-            "kinesis:SubscribeToShard",
-        ],
+        &["kinesis:Get*", "kinesis:List*", "kinesis:Describe*", "kinesis:SubscribeToShard"],
     ),
     (
         "AmazonKinesisFirehoseFullAccess",

@@ -1,7 +1,7 @@
 //! The engine: its parts, and how a row is changed.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use millstream_base::{AccountId, Timestamp};

@@ -271,7 +271,8 @@ impl Identities {
         self.entity(subject)?;
         let attachment = self.attachment(subject.account, arn)?;
         self.edit(subject, |entity| {
-            let there = |a: &Attachment| self.inner.directory.attached(subject.account, a).is_some();
+            let there =
+                |a: &Attachment| self.inner.directory.attached(subject.account, a).is_some();
             entity.attached.retain(|a| a.id != attachment.id && there(a));
             entity.attached.push(attachment.clone());
             let max = IAM_ATTACHED_POLICIES_MAX;
@@ -357,9 +358,7 @@ impl Identities {
         self.edit(Subject::new(account, Kind::User, user), |entity| {
             match entity.groups.remove(&held.entity.id) {
                 true => Ok(()),
-                false => {
-                    Err(Error::NotFound { what: What::Membership, name: group.to_owned() })
-                }
+                false => Err(Error::NotFound { what: What::Membership, name: group.to_owned() }),
             }
         })
         .await

@@ -11,7 +11,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use millstream_base::{AccountId, Timestamp};
 use millstream_meta::Revision;
 use millstream_policy::NamedPolicy;
-use millstream_secrets::{Secret, SealingKey};
+use millstream_secrets::{SealingKey, Secret};
 use parking_lot::Mutex;
 
 use crate::directory::Shared;
@@ -36,7 +36,14 @@ impl Held {
         shared: Arc<Shared>,
     ) -> Arc<Self> {
         let retired = AtomicBool::new(false);
-        Arc::new(Held { account, entity, revision, shared, retired, resolved: ArcSwapOption::empty() })
+        Arc::new(Held {
+            account,
+            entity,
+            revision,
+            shared,
+            retired,
+            resolved: ArcSwapOption::empty(),
+        })
     }
 
     pub fn arn(&self) -> String {

@@ -98,18 +98,21 @@ impl Identities {
     /// There is none; it is attached; it has versions beside the default one.
     pub async fn delete_policy(&self, account: AccountId, arn: &str) -> Result<()> {
         let row = self.own(account, arn)?;
-        let in_use =
-            |obstacle| Error::InUse { what: What::Policy, name: arn.to_owned(), obstacle };
-        self.remove(&row, || missing(arn), |policy: &ManagedPolicy| {
-            let holders = self.holders(account, &policy.id);
-            if !holders.attached.is_empty() || !holders.bounded.is_empty() {
-                return Err(in_use(Obstacle::Attached));
-            }
-            if policy.versions.len() > 1 {
-                return Err(in_use(Obstacle::Versions));
-            }
-            Ok(())
-        })
+        let in_use = |obstacle| Error::InUse { what: What::Policy, name: arn.to_owned(), obstacle };
+        self.remove(
+            &row,
+            || missing(arn),
+            |policy: &ManagedPolicy| {
+                let holders = self.holders(account, &policy.id);
+                if !holders.attached.is_empty() || !holders.bounded.is_empty() {
+                    return Err(in_use(Obstacle::Attached));
+                }
+                if policy.versions.len() > 1 {
+                    return Err(in_use(Obstacle::Versions));
+                }
+                Ok(())
+            },
+        )
         .await
     }
 
@@ -165,12 +168,7 @@ impl Identities {
 
     /// # Errors
     /// There is no such policy or version; it is the default one.
-    pub async fn delete_version(
-        &self,
-        account: AccountId,
-        arn: &str,
-        version: &str,
-    ) -> Result<()> {
+    pub async fn delete_version(&self, account: AccountId, arn: &str, version: &str) -> Result<()> {
         let row = self.own(account, arn)?;
         self.edit_policy(&row, arn, |policy| {
             let number = find_version(policy, arn, version)?.number;
@@ -197,12 +195,7 @@ impl Identities {
 
     /// # Errors
     /// There is no such policy.
-    pub async fn untag_policy(
-        &self,
-        account: AccountId,
-        arn: &str,
-        keys: &[String],
-    ) -> Result<()> {
+    pub async fn untag_policy(&self, account: AccountId, arn: &str, keys: &[String]) -> Result<()> {
         let row = self.own(account, arn)?;
         self.edit_policy(&row, arn, |policy| {
             policy.tags.retain(|key, _| !keys.iter().any(|k| k.eq_ignore_ascii_case(key)));

@@ -39,7 +39,10 @@ struct Jwk {
 
 #[derive(Clone, Debug)]
 enum Key {
-    Rsa { n: Vec<u8>, e: Vec<u8> },
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
     /// An uncompressed point of P-256.
     P256(Vec<u8>),
 }
@@ -182,7 +185,8 @@ fn header(token: &str) -> Result<Header, JwtError> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(JwtError::Malformed("the token is too long"));
     }
-    let (header, _) = token.split_once('.').ok_or(JwtError::Malformed("a token has three parts"))?;
+    let (header, _) =
+        token.split_once('.').ok_or(JwtError::Malformed("a token has three parts"))?;
     let header: Header = serde_json::from_slice(&decode(header)?)
         .map_err(|_| JwtError::Malformed("the header is no JSON"))?;
     Ok(header)
@@ -275,7 +279,8 @@ mod tests {
     }
 
     fn token(pair: &EcdsaKeyPair, header: &str, claims: &Value) -> String {
-        let signed = format!("{}.{}", encode(header.as_bytes()), encode(claims.to_string().as_bytes()));
+        let signed =
+            format!("{}.{}", encode(header.as_bytes()), encode(claims.to_string().as_bytes()));
         let signature = pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", encode(signature.as_ref()))
     }

@@ -83,10 +83,14 @@ impl Identities {
         mut edit: impl FnMut(&mut OidcProvider),
     ) -> Result<()> {
         let row = RowName::new(account, Table::Oidc, url_of(account, arn)?);
-        self.change(&row, || missing(arn), |provider: &mut OidcProvider| {
-            edit(provider);
-            check_clients(provider.client_ids.len())
-        })
+        self.change(
+            &row,
+            || missing(arn),
+            |provider: &mut OidcProvider| {
+                edit(provider);
+                check_clients(provider.client_ids.len())
+            },
+        )
         .await
     }
 
@@ -94,10 +98,14 @@ impl Identities {
     /// There is none; too many tags.
     pub async fn tag_provider(&self, account: AccountId, arn: &str, tags: &Tags) -> Result<()> {
         let row = RowName::new(account, Table::Oidc, url_of(account, arn)?);
-        self.change(&row, || missing(arn), |provider: &mut OidcProvider| {
-            add_tags(&mut provider.tags, tags);
-            check_tags(provider.tags.len())
-        })
+        self.change(
+            &row,
+            || missing(arn),
+            |provider: &mut OidcProvider| {
+                add_tags(&mut provider.tags, tags);
+                check_tags(provider.tags.len())
+            },
+        )
         .await
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use millstream_base::{AccountId, Tags, Timestamp};
-use millstream_secrets::{Secret, SealingKey};
+use millstream_secrets::{SealingKey, Secret};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
@@ -178,8 +178,7 @@ pub(crate) fn open(
     let invalid = |_| TokenError::Invalid;
     let sealed =
         base64_simd::STANDARD.decode_to_vec(token.as_bytes()).map_err(|_| TokenError::Invalid)?;
-    let plain =
-        sealing.open(access_key_id.as_bytes(), &sealed).map_err(|_| TokenError::Invalid)?;
+    let plain = sealing.open(access_key_id.as_bytes(), &sealed).map_err(|_| TokenError::Invalid)?;
     let inside: Inside<Session> = serde_json::from_slice(plain.expose()).map_err(invalid)?;
     if inside.v != VERSION {
         return Err(TokenError::Invalid);

@@ -9,8 +9,8 @@ use millstream_policy::{
 };
 
 use crate::engine::Identities;
-use crate::error::{Error, Result, What};
 use crate::entities::Subject;
+use crate::error::{Error, Result, What};
 use crate::model::Kind;
 use crate::rights::{self, PARTITION};
 
@@ -50,9 +50,9 @@ impl Identities {
         let own = arn.strip_prefix(&format!("arn:aws:iam::{account}:"));
         let rest = own.ok_or_else(|| missing(What::User))?;
         let kinds = [Kind::User, Kind::Group, Kind::Role];
-        let kind = kinds.into_iter().find(|kind| {
-            rest.strip_prefix(kind.name()).is_some_and(|rest| rest.starts_with('/'))
-        });
+        let kind = kinds
+            .into_iter()
+            .find(|kind| rest.strip_prefix(kind.name()).is_some_and(|rest| rest.starts_with('/')));
         let kind = kind.ok_or_else(|| missing(What::User))?;
         let name = rest.rsplit('/').next().unwrap_or_default();
         let held = self.entity(Subject::new(account, kind, name))?;

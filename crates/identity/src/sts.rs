@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use millstream_base::limits::{
-    STS_CHAINED_SESSION_SECS_MAX, STS_ROLE_SESSION_SECS_DEFAULT, STS_ROOT_SESSION_SECS_MAX,
-    STS_SESSION_POLICY_ARNS_MAX, SESSION_POLICY_CHARS_MAX, STS_SESSION_TAGS_MAX,
+    SESSION_POLICY_CHARS_MAX, STS_CHAINED_SESSION_SECS_MAX, STS_ROLE_SESSION_SECS_DEFAULT,
+    STS_ROOT_SESSION_SECS_MAX, STS_SESSION_POLICY_ARNS_MAX, STS_SESSION_TAGS_MAX,
     STS_SESSION_TOKEN_SECS_DEFAULT,
 };
 use millstream_base::{AccountId, Tags, Timestamp};
@@ -142,8 +142,7 @@ impl Identities {
         let mut bearer = Principal::web_identity(&federated, &claims.subject);
         bearer.account = Some(role.account);
         let action = "sts:AssumeRoleWithWebIdentity";
-        self.allowed(&bearer, &Rights::default(), &role, action, &context)
-            .map_err(|_| denied())?;
+        self.allowed(&bearer, &Rights::default(), &role, action, &context).map_err(|_| denied())?;
         let web = WebIdentity { provider, subject: claims.subject, audience };
         self.give(&role, asked, None, Some(web), now)
     }
@@ -166,12 +165,13 @@ impl Identities {
                 return Err(StsError::Denied(sentence.to_owned()));
             }
         };
+        let account = caller.principal.account.unwrap_or(AccountId::DEFAULT);
         let mut secs = duration_secs.unwrap_or(STS_SESSION_TOKEN_SECS_DEFAULT);
         if kind == Kind::Root {
             secs = secs.min(STS_ROOT_SESSION_SECS_MAX);
         }
         let session = Session {
-            account: AccountId12(caller.account),
+            account: AccountId12(account),
             of: Source {
                 kind,
                 name: name.to_owned(),
@@ -290,8 +290,7 @@ impl Identities {
             web: web.clone(),
         };
         let sealing = self.unsealing().ok_or(StsError::Sealed)?;
-        let credentials =
-            session::seal(&sealing.tokens, &session).map_err(too_large)?;
+        let credentials = session::seal(&sealing.tokens, &session).map_err(too_large)?;
         let percent = percent(credentials.session_token.len());
         let (account, name) = (role.account, &role.entity.name);
         let (id, session_name) = (&role.entity.id, &asked.session_name);
