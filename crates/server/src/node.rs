@@ -16,7 +16,7 @@ use millstream_base::Scope;
 use millstream_env::{Env, Task};
 use millstream_identity::Identities;
 use millstream_monitoring::Monitoring;
-use millstream_streams::Streams;
+use millstream_streams::{Ring, Streams};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -125,13 +125,12 @@ impl Node {
         let listeners = doors::bind(&config).await?;
         let stores = Stores::open(&env, &data_dir, config.log_options()).await?;
         let keys = Keys::open(&env, &config, stores.meta.clone()).await?;
-        let streams = Streams::new(
-            env.clone(),
-            Arc::new(stores.log.clone()),
-            stores.meta.clone(),
-            config.streams_options(),
-        )
-        .await?;
+        let options = millstream_streams::Options {
+            key_ring: Ring(keys.ring.clone()),
+            ..config.streams_options()
+        };
+        let log = Arc::new(stores.log.clone());
+        let streams = Streams::new(env.clone(), log, stores.meta.clone(), options).await?;
         let monitoring = Monitoring::open(
             env.clone(),
             Arc::new(stores.log.clone()),
