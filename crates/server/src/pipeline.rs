@@ -27,7 +27,7 @@ use millstream_wire::{Codec, Reply, Rpc, ServiceError};
 use tokio::time::Instant;
 
 use crate::access::Origin;
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Caller};
 use crate::body::{BodyError, BodyReader, Reading, RequestBody};
 use crate::dialect::{self, Dialect};
 use crate::front_door::{self, Refusal};
@@ -99,6 +99,25 @@ impl Pipeline {
     pub fn unimplemented(&self) -> Vec<kinesis::Op> {
         let id = self.ids.next();
         self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody(), origin: None })
+    }
+
+    /// Decodes, validates, authorises and runs a request of `caller`, whoever that is; for tests of
+    /// what comes after authentication.
+    #[doc(hidden)]
+    pub async fn run_as(
+        &self,
+        caller: Caller,
+        origin: Option<Arc<Origin>>,
+        op: Op,
+        body: Bytes,
+    ) -> Result<Reply, ServiceError> {
+        let call = Call { id: self.ids.next(), caller, origin };
+        let input = Input::Body(Codec::Json, body);
+        let target = Target { op, dialect: Codec::Json.into(), input };
+        self.dispatch(&call, target).await.map_err(|refusal| match refusal {
+            Refusal::Error(error, _) => error,
+            other => ServiceError::internal_failure(format!("{:?}", other.code())),
+        })
     }
 
     /// The way of every request.
