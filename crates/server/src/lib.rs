@@ -10,6 +10,7 @@
 //! ```
 
 pub mod access;
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod config;
@@ -18,12 +19,14 @@ pub mod dialect;
 pub mod front_door;
 pub mod gzip;
 pub mod ids;
+pub mod keys;
 pub mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod peer;
 pub mod pipeline;
+mod private_file;
 pub mod router;
 pub mod sampler;
 pub mod services;

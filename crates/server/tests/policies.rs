@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use millstream_api::{cloudwatch, iam, kinesis, kms, sts};
+use millstream_api::{cloudtrail, cloudwatch, iam, kinesis, kms, sts};
 use millstream_base::{AccountId, Region, Scope, Tags, Timestamp};
 use millstream_policy::tables::{Form, Rule, rule};
 use millstream_policy::{Kind, NamedPolicy, Policy, Principal, Rights};
@@ -245,7 +245,7 @@ fn user_with(account: &str, document: Option<Value>) -> Caller {
     Caller {
         access_key_id: "AKIAEXAMPLE".to_owned(),
         scope: Scope::new(account, Region::new(REGION).unwrap()),
-        who: Some(Arc::new(Who { principal, rights })),
+        who: Some(Arc::new(Who { principal, rights, session: None })),
     }
 }
 
@@ -266,9 +266,10 @@ fn refused(outcome: &Outcome, rule: &Rule, ending: &str) {
 
 #[test]
 fn every_generated_operation_has_its_rule() {
-    let all: [(&str, &[&str]); 5] = [
+    let all: [(&str, &[&str]); 6] = [
         ("kinesis", &kinesis::Op::ALL.iter().map(|op| op.name()).collect::<Vec<_>>()),
         ("cloudwatch", &cloudwatch::Op::ALL.iter().map(|op| op.name()).collect::<Vec<_>>()),
+        ("cloudtrail", &cloudtrail::Op::ALL.iter().map(|op| op.name()).collect::<Vec<_>>()),
         ("iam", &iam::Op::ALL.iter().map(|op| op.name()).collect::<Vec<_>>()),
         ("sts", &sts::Op::ALL.iter().map(|op| op.name()).collect::<Vec<_>>()),
         ("kms", &kms::Op::ALL.iter().map(|op| op.name()).collect::<Vec<_>>()),
@@ -355,6 +356,22 @@ async fn metrics_are_allowed_and_denied() {
     let input = json!({"Namespace": "app", "MetricData": []}).to_string();
     assert_eq!(run(&node, &of("app"), put, input.clone()).await, None);
     assert!(run(&node, &of("other"), put, input).await.is_some());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_audit_trail_is_shown_to_who_may_see_it() {
+    let node = TestNode::start().await;
+    for op in cloudtrail::Op::ALL.iter().copied() {
+        let rule = rule("cloudtrail", op.name()).unwrap();
+        let ask =
+            async |caller: Caller| run(&node, &caller, Op::CloudTrail(op), "{}".to_owned()).await;
+        let nothing = ask(user(OWNER, None)).await;
+        refused(&nothing, rule, "because no identity-based policy allows the ACTION action");
+        let denied = ask(user(OWNER, Some(("Deny", &actions(rule))))).await;
+        refused(&denied, rule, "with an explicit deny in an identity-based policy");
+        assert_eq!(ask(user(OWNER, Some(("Allow", &actions(rule))))).await, None, "{}", op.name());
+    }
     node.stop().await;
 }
 
