@@ -178,14 +178,16 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// Pooled connections to one endpoint.
-pub(crate) struct Transport {
+/// Pooled connections to one endpoint, for requests that are complete.
+pub struct Transport {
     pool: Pool<Connector, Full<Bytes>>,
     timeouts: Timeouts,
 }
 
 impl Transport {
-    pub(crate) fn new(
+    /// # Errors
+    /// As [`Connector::new`].
+    pub fn new(
         endpoint: &Endpoint,
         version: HttpVersion,
         timeouts: Timeouts,
@@ -201,8 +203,11 @@ impl Transport {
         Ok(Transport { pool, timeouts })
     }
 
-    /// Sends `request` once and reads the whole answer.
-    pub(crate) async fn send(
+    /// Sends `request`, whose URI is absolute, once and reads the whole answer.
+    ///
+    /// # Errors
+    /// [`Error::Transport`], [`Error::Timeout`].
+    pub async fn send(
         &self,
         request: http::Request<Full<Bytes>>,
     ) -> Result<http::Response<Bytes>, Error> {

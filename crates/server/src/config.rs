@@ -7,6 +7,7 @@
 //! Environment: `MILLSTREAM_<SECTION>__<KEY>`, as in `MILLSTREAM_LIMITS__BODY_BYTES_MAX=8MiB`.
 
 mod doors;
+mod keys;
 mod load;
 mod quotas;
 mod scaling;
@@ -22,6 +23,7 @@ pub use doors::{
     CertificatePrincipal, CertificateSource, ClientCertificates, DoorPlan, ListenerSection, Tls,
     TlsPlan,
 };
+pub use keys::{Keys, Ring};
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
 pub use quotas::{QuotaMode, Quotas, StreamQuotas};
 pub use scaling::{Autoscale, AutoscaleStream, Scaling};
@@ -43,6 +45,7 @@ pub struct Config {
     pub tls: Tls,
     /// Listeners beside those of `server.listen`.
     pub listener: Vec<ListenerSection>,
+    pub keys: Keys,
 }
 
 section! {
@@ -365,6 +368,7 @@ impl Config {
         self.quotas.print(&mut out);
         self.tls.print(&mut out);
         self.print_listeners(&mut out);
+        self.keys.print(&mut out);
         out
     }
 
@@ -396,6 +400,7 @@ impl Config {
             );
         }
         self.quotas.settings()?;
+        self.keys.check()?;
         self.streams.scaling.options(&self.streams.autoscale).map(drop)
     }
 }
