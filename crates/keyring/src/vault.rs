@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
 use millstream_base::Scope;
-use millstream_client::{Endpoint, Error, HttpVersion, Timeouts, Transport};
+use millstream_client::{Endpoint, Error, HttpVersion, Timeouts, Transport, Trust};
 use millstream_env::Env;
 use millstream_secrets::{
     BoxFuture, EncryptionContext, KEY_BYTES, KeyError, KeyRef, KeyRing, NewDataKey, Secret,

@@ -9,6 +9,7 @@
 //! node       opens stores, starts engines, listens, ends in order
 //! ```
 
+pub mod access;
 pub mod auth;
 pub mod body;
 pub mod config;
@@ -17,11 +18,13 @@ pub mod dialect;
 pub mod front_door;
 pub mod gzip;
 pub mod ids;
+pub mod keys;
 pub mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod peer;
+mod private_file;
 pub mod pipeline;
 pub mod router;
 pub mod sampler;

@@ -19,13 +19,14 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use millstream_api::{cloudwatch, kinesis};
+use millstream_api::{cloudwatch, iam, kinesis, kms, sts};
 use millstream_env::Env;
 use millstream_wire::operation::Body as ReplyBody;
 use millstream_wire::query::Query;
 use millstream_wire::{Codec, Reply, Rpc, ServiceError};
 use tokio::time::Instant;
 
+use crate::access::Origin;
 use crate::auth::Authenticator;
 use crate::body::{BodyError, BodyReader, Reading, RequestBody};
 use crate::dialect::{self, Dialect};
@@ -36,7 +37,10 @@ use crate::metrics::{self, Metrics, Observation};
 use crate::router::{self, Input, Op, Target, Visit};
 use crate::services::Call;
 use crate::services::cloudwatch::CloudWatch;
+use crate::services::iam::Iam;
 use crate::services::kinesis::DataStreams;
+use crate::services::sts::Sts;
+use crate::services::kms::KeyService;
 
 pub use answer::AnswerBody;
 
@@ -48,6 +52,9 @@ pub struct Pipeline {
     pub(crate) authenticator: Authenticator,
     pub(crate) kinesis: DataStreams,
     pub(crate) cloudwatch: CloudWatch,
+    pub(crate) iam: Iam,
+    pub(crate) sts: Sts,
+    pub(crate) kms: KeyService,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) slow_request_time: Duration,
     /// `/readyz` says yes: from the end of recovery to the beginning of the drain.
@@ -97,7 +104,7 @@ impl Pipeline {
     /// The operations of AWS's model that answer `UnknownOperationException` here.
     pub fn unimplemented(&self) -> Vec<kinesis::Op> {
         let id = self.ids.next();
-        self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody() })
+        self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody(), origin: None })
     }
 
     /// The way of every request.
@@ -116,7 +123,10 @@ impl Pipeline {
         let body = self.read_body(parts, body, &visit).await?;
         seen.request_bytes = body.bytes.len() as u64;
         let target = match visit {
-            None => router::home(parts, body.bytes)?,
+            None => match router::unsigned(parts, &body.bytes) {
+                Some(target) => target,
+                None => router::home(parts, body.bytes)?,
+            },
             Some(visit) => {
                 let bytes = unpack(parts, body.bytes, &visit)?;
                 visit.target(bytes)?
@@ -125,11 +135,16 @@ impl Pipeline {
         seen.op = Some(target.op);
         tracing::Span::current().record("operation", target.op.name());
         let service = target.op.info().service;
-        let caller = self
-            .authenticator
-            .authenticate(parts, body.hash.as_deref(), self.env.now(), service)
-            .map_err(|error| unauthenticated(error, &target))?;
-        let call = Call { id, caller };
+        let caller = match target.op {
+            Op::Sts(sts::Op::AssumeRoleWithWebIdentity) => Ok(self.authenticator.bearer()),
+            _ => {
+                let (hash, now) = (body.hash.as_deref(), self.env.now());
+                self.authenticator.authenticate(parts, hash, now, service)
+            }
+        };
+        let caller = caller.map_err(|error| unauthenticated(error, &target))?;
+        let origin = caller.who.is_some().then(|| Origin::of(parts, self.env.now()));
+        let call = Call { id, caller, origin };
         let _memory = body.permit; // until the answer is made
         self.dispatch(&call, target).await
     }
@@ -148,7 +163,19 @@ impl Pipeline {
                 let query = Query { form, request_id: call.id.as_str().to_owned() };
                 cloudwatch::dispatch(&self.cloudwatch, call, op, query).await
             }
-            (Op::Kinesis(_), Input::Form(_)) => Err(ServiceError::unknown_operation()),
+            (Op::Iam(op), Input::Form(form)) => {
+                let query = Query { form, request_id: call.id.as_str().to_owned() };
+                iam::dispatch(&self.iam, call, op, query).await
+            }
+            (Op::Sts(op), Input::Form(form)) => {
+                let query = Query { form, request_id: call.id.as_str().to_owned() };
+                sts::dispatch(&self.sts, call, op, query).await
+            }
+            (Op::Kms(op), Input::Body(codec, body)) => {
+                kms::dispatch(&self.kms, call, op, Rpc { codec, body }).await
+            }
+            (Op::Kinesis(_) | Op::Kms(_), Input::Form(_))
+            | (Op::Iam(_) | Op::Sts(_), Input::Body(..)) => Err(ServiceError::unknown_operation()),
         };
         let mut reply = reply.map_err(|error| Refusal::Error(error, dialect))?;
         if let Dialect::QueryCompatible(codec, _) = dialect

@@ -1,8 +1,14 @@
 //! Adapters between AWS's shapes and the engines: the only place where both worlds meet.
 
 pub mod cloudwatch;
+pub mod iam;
 pub mod kinesis;
+pub mod kms;
+pub mod sts;
 
+use std::sync::Arc;
+
+use crate::access::Origin;
 use crate::auth::Caller;
 use crate::ids::RequestId;
 
@@ -11,4 +17,6 @@ use crate::ids::RequestId;
 pub struct Call {
     pub id: RequestId,
     pub caller: Caller,
+    /// Where it came from; there for callers with an identity.
+    pub origin: Option<Arc<Origin>>,
 }
