@@ -136,9 +136,12 @@ mod tests {
     #[test]
     fn versions_below_the_mended_one_are_named() {
         let known = &advisory("X", "h2", [0, 4, 16]);
-        for (name, version, expected) in
-            [("h2", "0.4.15", true), ("h2", "0.4.16", false), ("h2", "1.0.0", false), ("h3", "0.1.0", false)]
-        {
+        for (name, version, expected) in [
+            ("h2", "0.4.15", true),
+            ("h2", "0.4.16", false),
+            ("h2", "1.0.0", false),
+            ("h3", "0.1.0", false),
+        ] {
             assert_eq!(is_named(known, &locked(name, version)), expected, "{name} {version}");
         }
     }
@@ -150,7 +153,8 @@ mod tests {
         let listed = |v: &str, yanked: bool| {
             format!("{v}\0{{\"name\":\"some\",\"vers\":\"{v}\",\"yanked\":{yanked}}}\0")
         };
-        let text = format!("\x03\x02\0\0\0etag\0{}{}", listed("1.0.0", true), listed("1.0.1", false));
+        let text =
+            format!("\x03\x02\0\0\0etag\0{}{}", listed("1.0.0", true), listed("1.0.1", false));
         std::fs::write(index.path().join("so/me/some"), text).unwrap();
         assert!(is_yanked(index.path(), &locked("some", "1.0.0")));
         assert!(!is_yanked(index.path(), &locked("some", "1.0.1")));
