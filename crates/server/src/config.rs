@@ -387,8 +387,7 @@ impl Config {
 
     /// What types can't say.
     fn check(&self) -> Result<(), String> {
-        self.doors()?;
-        self.tls.check()?;
+        self.check_doors()?;
         check_account("server.account", &self.server.account)?;
         if self.auth.mode == AuthMode::Keys && self.auth.keys.is_empty() {
             return Err(
