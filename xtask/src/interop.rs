@@ -29,9 +29,7 @@ impl Args {
     pub fn run(self) -> Result<()> {
         let asked =
             if self.names.is_empty() { Client::value_variants().to_vec() } else { self.names };
-        run::step("build the server", || {
-            run::run(&mut run::cargo(["build", "--package", "millstream", "--locked", "--quiet"]))
-        })?;
+        run::step("build", || run::run(&mut run::cargo_test(["--no-run", "--quiet"])))?;
         let mut failed = vec![];
         for client in asked {
             if let Err(error) = client.run() {
@@ -104,14 +102,13 @@ impl Client {
             return Ok(());
         }
         run::step(&format!("interop {name}"), || {
-            let args = ["test", "--package", "conformance", "--locked", "--test", test, "--"];
-            let mut test = run::cargo(args);
+            let mut test = run::cargo_test(["--test", test, "--"]);
             // One program at a time: a virtual machine is enough for a small computer.
             test.args(["--nocapture", "--test-threads=1"]).env("MILLSTREAM_INTEROP", name);
             if consumes {
                 test.envs(Consumers::install().vars());
             }
-            run::run(test.env("MILLSTREAM_BIN", run::target_dir().join("debug/millstream")))
+            run::run(test.env("MILLSTREAM_BIN", run::tested_server()))
         })
     }
 }

@@ -29,6 +29,7 @@ pub const SERVICES: &[(&str, &[&str])] = &[
     ("kinesis-video-webrtc-storage", &[]),
     ("dynamodb", DYNAMODB),
     ("cloudwatch", &["PutMetricData", "GetMetricData", "GetMetricStatistics", "ListMetrics"]),
+    ("cloudtrail", &["LookupEvents"]),
     ("iam", IAM),
     ("sts", STS),
     ("kms", KMS),

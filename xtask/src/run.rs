@@ -46,6 +46,29 @@ where
     command
 }
 
+/// `cargo test` over the whole workspace, in which clippy is the compiler of our own crates: what it
+/// warns of is an error. `cargo clippy` by itself would go through all dependencies once more, and a
+/// single package would be built with other features; so everything that tests goes through here.
+pub fn cargo_test<I, S>(args: I) -> Command
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<std::ffi::OsStr>,
+{
+    let mut command = cargo(["test", "--workspace", "--locked"]);
+    command.args(args);
+    if let Some(driver) = which("clippy-driver") {
+        command.env("RUSTC_WORKSPACE_WRAPPER", driver);
+        // How `cargo clippy -- -D warnings` tells the driver.
+        command.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+    }
+    command
+}
+
+/// The server in which [`cargo_test`]'s black-box tests run.
+pub fn tested_server() -> PathBuf {
+    target_dir().join("debug/millstream")
+}
+
 /// Runs `command` with our own input and output, and fails unless it exits with 0.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;

@@ -65,12 +65,15 @@ impl Args {
         if wants(Step::Tidy) {
             attempt("tidy", &mut tidy::run);
         }
-        if wants(Step::Clippy) {
+        // Before tests, the build lints.
+        if wants(Step::Clippy) && !wants(Step::Test) {
             attempt("clippy", &mut clippy);
         }
         if let Some(peers) = peers {
             if wants(Step::Test) {
-                run::step("build", build)?;
+                run::step("build and clippy", || {
+                    run::run(&mut run::cargo_test(["--no-run", "--quiet"]))
+                })?;
             }
             let peers = peers.join().map_err(|_| anyhow!("the installation panicked"))?;
             attempt("peers", &mut || peers.report());
@@ -86,12 +89,6 @@ impl Args {
     }
 }
 
-/// The tests, and with them the server that the black-box tests run: asking for it by itself would
-/// build most crates a second time, with other features.
-fn build() -> Result<()> {
-    run::run(&mut run::cargo(["test", "--workspace", "--locked", "--no-run", "--quiet"]))
-}
-
 fn clippy() -> Result<()> {
     let args =
         ["clippy", "--workspace", "--all-targets", "--locked", "--keep-going", "--quiet", "--"];
@@ -99,17 +96,7 @@ fn clippy() -> Result<()> {
 }
 
 fn test(peers: &Peers) -> Result<()> {
-    let mut command = run::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
-    command.env("MILLSTREAM_BIN", run::target_dir().join("debug/millstream"));
-    run::run(command.envs(peers.vars()))?;
-    // Shapes of services that no other crate of the workspace asks for yet.
-    run::run(&mut run::cargo([
-        "test",
-        "--package",
-        "millstream-api",
-        "--features",
-        "all",
-        "--locked",
-        "--quiet",
-    ]))
+    let mut command = run::cargo_test(["--no-fail-fast"]);
+    command.env("MILLSTREAM_BIN", run::tested_server());
+    run::run(command.envs(peers.vars()))
 }

@@ -149,6 +149,25 @@ pub const SUBSCRIPTION_LINGER: Duration = Duration::from_secs(30);
 
 /// StartStreamEncryption and StopStreamEncryption of a stream within 24 hours. Source: model.
 pub const ENCRYPTION_CHANGES_PER_DAY_MAX: usize = 25;
+/// Most characters of an identity's policy, blanks not counted. Source: IAM guide, "IAM and AWS STS
+/// quotas": managed policies 6,144; inline policies of a role 10,240 in all, of a group 5,120, of a
+/// user 2,048.
+pub const MANAGED_POLICY_CHARS_MAX: usize = 6_144;
+pub const ROLE_INLINE_CHARS_MAX: usize = 10_240;
+pub const GROUP_INLINE_CHARS_MAX: usize = 5_120;
+pub const USER_INLINE_CHARS_MAX: usize = 2_048;
+/// Most characters of a role's trust policy, blanks not counted. Source: IAM guide, "IAM and AWS STS
+/// quotas": 2,048, which can be raised to 4,096; here it is raised.
+pub const TRUST_POLICY_CHARS_MAX: usize = 4_096;
+/// Most characters of a session policy. Source: STS model, AssumeRole Policy: "The plaintext that
+/// you use for both inline and managed session policies can't exceed 2,048 characters."
+pub const SESSION_POLICY_CHARS_MAX: usize = 2_048;
+/// Most characters of an endpoint policy, blanks not counted. Source: VPC guide, "Amazon VPC
+/// quotas": VPC endpoint policy size, 20,480 characters.
+pub const ENDPOINT_POLICY_CHARS_MAX: usize = 20_480;
+/// Most bytes of any policy document's text, blanks included. Source: IAM model,
+/// policyDocumentType.
+pub const POLICY_TEXT_BYTES_MAX: usize = 131_072;
 /// Most bytes of a resource policy. Ours: the API's text names no bound; 20 KiB is what AWS's
 /// other services with resource policies take.
 pub const POLICY_BYTES_MAX: usize = 20 << 10;
@@ -240,3 +259,44 @@ pub const KMS_PAGE_MAX: usize = 1000;
 /// Body of one KMS request. Ours: a policy of 128 KiB (the model's bound) in JSON's escapes and
 /// 50 tags fit.
 pub const KMS_BODY_BYTES_MAX: usize = 1 << 20;
+// Identities. Source, where nothing else is named: IAM guide, "IAM and AWS STS quotas" (read 2026),
+// the default quotas. Quotas of an account that AWS raises on request are bounds of ours: memory and
+// lookups are sized for them.
+
+/// Access keys of one user.
+pub const IAM_ACCESS_KEYS_PER_USER_MAX: usize = 2;
+/// Managed policies attached to one user, group or role.
+pub const IAM_ATTACHED_POLICIES_MAX: usize = 10;
+/// Groups that one user is a member of.
+pub const IAM_GROUPS_PER_USER_MAX: usize = 10;
+/// Versions of one managed policy.
+pub const IAM_POLICY_VERSIONS_MAX: usize = 5;
+/// Users of one account.
+pub const IAM_USERS_PER_ACCOUNT_MAX: usize = 5000;
+/// Groups of one account (AWS: 300, up to 500).
+pub const IAM_GROUPS_PER_ACCOUNT_MAX: usize = 500;
+/// Roles of one account (AWS: 1,000, up to 5,000).
+pub const IAM_ROLES_PER_ACCOUNT_MAX: usize = 5000;
+/// Managed policies of one account (AWS: 1,500, up to 5,000).
+pub const IAM_POLICIES_PER_ACCOUNT_MAX: usize = 5000;
+/// OpenID Connect providers of one account.
+pub const IAM_OIDC_PROVIDERS_PER_ACCOUNT_MAX: usize = 100;
+/// Audiences of one OpenID Connect provider.
+pub const IAM_OIDC_CLIENT_IDS_MAX: usize = 100;
+/// Items on one page of IAM's lists. Source: model, MaxItems ("defaults to 100").
+pub const IAM_PAGE_DEFAULT: usize = 100;
+/// Longest session of GetSessionToken for the root of an account. Source: model, GetSessionToken.
+pub const STS_ROOT_SESSION_SECS_MAX: u32 = 3600;
+/// Life of GetSessionToken's credentials when none is asked for: 12 hours. Source: model.
+pub const STS_SESSION_TOKEN_SECS_DEFAULT: u32 = 43_200;
+/// Life of a role's session when none is asked for. Source: model, AssumeRole.
+pub const STS_ROLE_SESSION_SECS_DEFAULT: u32 = 3600;
+/// Longest session of a role that another role assumed. Source: model, AssumeRole.
+pub const STS_CHAINED_SESSION_SECS_MAX: u32 = 3600;
+/// Longest session a role can allow, and the default. Source: model, MaxSessionDuration.
+pub const IAM_ROLE_SESSION_SECS_MAX: u32 = 43_200;
+pub const IAM_ROLE_SESSION_SECS_DEFAULT: u32 = 3600;
+/// Managed policies of one session. Source: model, AssumeRole PolicyArns.
+pub const STS_SESSION_POLICY_ARNS_MAX: usize = 10;
+/// Tags of one session. Source: model, AssumeRole Tags.
+pub const STS_SESSION_TAGS_MAX: usize = 50;

@@ -102,7 +102,8 @@ async fn append(env: Env, options: Options, producers: usize, batch: usize, seco
             let mut times = Vec::new();
             while !stop.load(Ordering::Relaxed) {
                 let began = Instant::now();
-                let batch = Batch { at: Timestamp::from_millis(1), entries: entries.clone() };
+                let batch =
+                    Batch { at: Timestamp::from_millis(1), entries: entries.clone(), seal: None };
                 log.append(vec![(id, batch)]).await.remove(0).unwrap();
                 times.push(began.elapsed());
                 done.fetch_add(entries.len() as u64, Ordering::Relaxed);
@@ -144,7 +145,7 @@ async fn append(env: Env, options: Options, producers: usize, batch: usize, seco
 async fn fill(log: &EmbeddedLog, mib: usize) {
     let entries = records(500);
     for _ in 0..mib * 1024 / 500 {
-        let batch = Batch { at: Timestamp::from_millis(1), entries: entries.clone() };
+        let batch = Batch { at: Timestamp::from_millis(1), entries: entries.clone(), seal: None };
         log.append(vec![(LogId::new(1, 0), batch)]).await.remove(0).unwrap();
     }
 }
@@ -209,9 +210,9 @@ async fn logs(env: Env, options: Options) {
     let began = Instant::now();
     for round in 0..10 {
         for some in ids.chunks(500) {
-            let batches = some
-                .iter()
-                .map(|id| (*id, Batch { at: Timestamp::from_millis(round), entries: records(1) }));
+            let batches = some.iter().map(|id| {
+                (*id, Batch { at: Timestamp::from_millis(round), entries: records(1), seal: None })
+            });
             for result in log.append(batches.collect()).await {
                 result.unwrap();
             }

@@ -9,19 +9,26 @@
 //!  72 payload: entries, each: attributes, key length, value length (varints), key, value
 //! ```
 //!
-//! All numbers little-endian. Key reference and nonce are room for encryption at rest (flag bit 0);
-//! a reader that meets a flag it does not know refuses the chunk.
+//! All numbers little-endian. Flag bit 0: the payload is sealed (see `seal`) under the key that is
+//! named, with that nonce; both are zero in other chunks. A reader that meets a flag it does not know
+//! refuses the chunk.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use millstream_base::Timestamp;
 
 use crate::codec::{crc, put, put_varint, u32_at, u64_at, varint, varint_len};
 use crate::damage::Wrong;
+use crate::seal::{KeyRef, Seal};
 use crate::store::{Entry, LogId, NewEntry, Position};
 
 pub(crate) const CHUNK_HEADER_LEN: usize = 72;
 pub(crate) const CHUNK_MAGIC: [u8; 4] = *b"MSCH";
-const CRC_AT: usize = 68;
+/// Flag bit 0.
+const SEALED: u8 = 1;
+pub(crate) const PAYLOAD_CRC_AT: usize = 44;
+const KEY_AT: usize = 48;
+const NONCE_AT: usize = 56;
+pub(crate) const CRC_AT: usize = 68;
 /// Payload of a trim: lsn and index of the first position kept.
 pub(crate) const TRIM_LEN: usize = 12;
 
@@ -45,6 +52,8 @@ pub(crate) struct ChunkHeader {
     pub at: Timestamp,
     pub payload_len: u32,
     pub payload_crc: u32,
+    /// Of data only.
+    pub seal: Option<Seal>,
 }
 
 impl ChunkHeader {
@@ -58,7 +67,12 @@ impl ChunkHeader {
         put(&mut b, 28, &self.count.to_le_bytes());
         put(&mut b, 32, &self.at.as_millis().to_le_bytes());
         put(&mut b, 40, &self.payload_len.to_le_bytes());
-        put(&mut b, 44, &self.payload_crc.to_le_bytes());
+        put(&mut b, PAYLOAD_CRC_AT, &self.payload_crc.to_le_bytes());
+        if let Some(seal) = &self.seal {
+            b[5] = SEALED;
+            put(&mut b, KEY_AT, &seal.key.as_u64().to_le_bytes());
+            put(&mut b, NONCE_AT, &seal.nonce);
+        }
         let sum = crc(&b[..CRC_AT]);
         put(&mut b, CRC_AT, &sum.to_le_bytes());
         b
@@ -75,7 +89,7 @@ impl ChunkHeader {
         if crc(&b[..CRC_AT]) != u32_at(b, CRC_AT) {
             return Wrong::broken("a chunk's header fails its checksum");
         }
-        if b[5] != 0 || b[6..8] != [0, 0] {
+        if b[5] & !SEALED != 0 || b[6..8] != [0, 0] {
             return Wrong::unknown(format!(
                 "a chunk uses features (flags {:#04x}) that this version does not know",
                 b[5]
@@ -93,6 +107,13 @@ impl ChunkHeader {
                 ));
             }
         };
+        let seal = (b[5] & SEALED != 0).then(|| {
+            let nonce = b[NONCE_AT..CRC_AT].try_into().expect("twelve bytes");
+            Seal { key: KeyRef::from_u64(u64_at(b, KEY_AT)), nonce }
+        });
+        if seal.is_some() && kind != ChunkKind::Data {
+            return Wrong::unknown(format!("a chunk of kind {} is sealed", b[4]));
+        }
         Ok(ChunkHeader {
             kind,
             log: LogId::from_u64(u64_at(b, 8)),
@@ -101,7 +122,8 @@ impl ChunkHeader {
             count: u32_at(b, 28),
             at: Timestamp::from_millis(u64_at(b, 32)),
             payload_len: u32_at(b, 40),
-            payload_crc: u32_at(b, 44),
+            payload_crc: u32_at(b, PAYLOAD_CRC_AT),
+            seal,
         })
     }
 
@@ -165,15 +187,15 @@ pub(crate) fn write_chunk(
     u32_at(&bytes, CRC_AT)
 }
 
-pub(crate) fn write_entries(out: &mut BytesMut, entries: &[NewEntry]) {
+pub(crate) fn write_entries(out: &mut impl BufMut, entries: &[NewEntry]) {
     let mut lens = [0; 15];
     for e in entries {
         let mut n = put_varint(&mut lens, e.attributes);
         n += put_varint(&mut lens[n..], e.key.len() as u32);
         n += put_varint(&mut lens[n..], e.value.len() as u32);
-        out.extend_from_slice(&lens[..n]);
-        out.extend_from_slice(&e.key);
-        out.extend_from_slice(&e.value);
+        out.put_slice(&lens[..n]);
+        out.put_slice(&e.key);
+        out.put_slice(&e.value);
     }
 }
 
@@ -203,16 +225,19 @@ pub(crate) struct Walk<'a> {
     at: usize,
     position: Position,
     time: Timestamp,
+    key: Option<KeyRef>,
     left: u32,
 }
 
 impl<'a> Walk<'a> {
+    /// `payload`: opened, if it was sealed.
     pub(crate) fn new(header: &ChunkHeader, payload: &'a Bytes) -> Self {
         Walk {
             payload,
             at: 0,
             position: header.first_position(),
             time: header.at,
+            key: header.seal.map(|s| s.key),
             left: header.count,
         }
     }
@@ -247,6 +272,7 @@ impl<'a> Walk<'a> {
         Entry {
             position,
             at: self.time,
+            sealed: self.key,
             attributes: p.attributes,
             key: self.payload.slice(p.key_at..p.value_at),
             value: self.payload.slice(p.value_at..p.end),
@@ -269,6 +295,7 @@ mod tests {
             at: Timestamp::from_millis(5),
             payload_len: 0,
             payload_crc: 0,
+            seal: None,
         };
         write_chunk(&mut out, header, |out| write_entries(out, entries));
         out.to_vec()
@@ -329,10 +356,10 @@ mod tests {
     #[test]
     fn unknown_flags_are_refused_with_their_value() {
         let mut bytes = chunk(&[]);
-        bytes[5] = 1;
+        bytes[5] = 2;
         let sum = crc(&bytes[..CRC_AT]);
         put(&mut bytes, CRC_AT, &sum.to_le_bytes());
         let error = ChunkHeader::decode(&bytes).unwrap_err();
-        assert!(matches!(&error, Wrong::Unknown(e) if e.contains("flags 0x01")), "{error}");
+        assert!(matches!(&error, Wrong::Unknown(e) if e.contains("flags 0x02")), "{error}");
     }
 }

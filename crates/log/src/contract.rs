@@ -11,7 +11,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millstream_base::Timestamp;
 use millstream_env::BoxFuture;
+use millstream_secrets::DataKey;
+use parking_lot::Mutex;
 
+use crate::seal::{ChunkKey, ChunkKeys, KeyRef};
 use crate::store::{
     AppendError, Batch, Entry, LogError, LogId, LogStore, NewEntry, Position, PositionRange,
     ReadError, ReadLimit, Tail,
@@ -63,6 +66,8 @@ const CASES: &[Case] = &[
     |s, f| Box::pin(concurrent_appends_keep_each_callers_order(s, f)),
     |s, f| Box::pin(a_dropped_append_lands_whole_or_not_at_all(s, f)),
     |s, f| Box::pin(large_entries_come_back_whole(s, f)),
+    |s, f| Box::pin(sealed_entries_are_read_while_their_key_is_given(s, f)),
+    |s, f| Box::pin(keys_change_along_a_log(s, f)),
 ];
 
 /// Everything a page can hold.
@@ -75,7 +80,7 @@ fn entry(n: u32) -> NewEntry {
 
 fn batch(at: u64, entries: impl IntoIterator<Item = u32>) -> Batch {
     let entries = entries.into_iter().map(entry).collect();
-    Batch { at: Timestamp::from_millis(at), entries }
+    Batch { at: Timestamp::from_millis(at), entries, seal: None }
 }
 
 async fn append(store: &dyn LogStore, log: LogId, batch: Batch) -> PositionRange {
@@ -362,7 +367,7 @@ async fn large_entries_come_back_whole(store: Arc<dyn LogStore>, family: u32) {
         NewEntry { attributes: 0, key: value.clone().into(), value: Bytes::new() },
         NewEntry::default(),
     ];
-    let wanted = Batch { at: Timestamp::from_millis(1), entries: entries.clone() };
+    let wanted = Batch { at: Timestamp::from_millis(1), entries: entries.clone(), seal: None };
     append(store.as_ref(), log, wanted).await;
     let read = read_all(store.as_ref(), log, Position::START, ALL).await;
     let read =
@@ -370,8 +375,85 @@ async fn large_entries_come_back_whole(store: Arc<dyn LogStore>, family: u32) {
     assert_eq!(read.collect::<Vec<_>>(), entries);
 }
 
+/// Keys that are given and taken away.
+#[derive(Default)]
+struct Keys(Mutex<Vec<u64>>);
+
+impl Keys {
+    fn key(n: u64) -> ChunkKey {
+        ChunkKey::new(KeyRef::from_u64(n), DataKey::from_bytes(&[n as u8; 32]))
+    }
+    fn give(&self, keys: &[u64]) {
+        *self.0.lock() = keys.to_vec();
+    }
+}
+
+impl ChunkKeys for Keys {
+    fn get(&self, key: KeyRef) -> Option<ChunkKey> {
+        self.0.lock().contains(&key.as_u64()).then(|| Keys::key(key.as_u64()))
+    }
+}
+
+fn sealed(key: u64, batch: Batch) -> Batch {
+    Batch { seal: Some(Arc::new(Keys::key(key))), ..batch }
+}
+
+async fn sealed_entries_are_read_while_their_key_is_given(store: Arc<dyn LogStore>, family: u32) {
+    let log = new_log(store.as_ref(), family, 0).await;
+    append(store.as_ref(), log, batch(1, [0, 1])).await;
+    let range = append(store.as_ref(), log, sealed(7, batch(2, 2..9))).await;
+    append(store.as_ref(), log, batch(3, [9])).await;
+    let locked = Err(ReadError::Locked { log, key: KeyRef::from_u64(7) });
+    let page = store.read(log, Position::START, ALL).await.expect("what is before is readable");
+    assert_eq!(numbers(&page.entries), [0, 1]);
+    assert_eq!(store.read(log, range.first, ALL).await, locked);
+    assert_eq!(store.find(log, Timestamp::from_millis(2)).await, Ok(range.first), "needs no key");
+    let keys = Arc::new(Keys::default());
+    let keyed = store.with_keys(keys.clone());
+    for _ in 0..2 {
+        assert_eq!(keyed.read(log, range.first, ALL).await, locked);
+        keys.give(&[7]);
+        let read = read_all(keyed.as_ref(), log, Position::START, ALL).await;
+        assert_eq!(numbers(&read), (0..10).collect::<Vec<_>>());
+        for e in &read {
+            let expected = (2..9).contains(&e.attributes).then_some(KeyRef::from_u64(7));
+            assert_eq!(e.sealed, expected, "an entry tells whether it was sealed");
+        }
+        for limit in [1, 3] {
+            let limit = ReadLimit { entries_max: limit, bytes_max: usize::MAX };
+            assert_eq!(read_all(keyed.as_ref(), log, Position::START, limit).await, read);
+        }
+        assert_eq!(store.read(log, range.first, ALL).await, locked, "keys are not shared");
+        keys.give(&[]);
+    }
+    let page = keyed.read(log, range.first.next(), ALL).await;
+    assert_eq!(page, locked, "a key taken away is not used any more");
+    let after = Position::new(range.first.lsn, range.first.index + range.count);
+    let page = store.read(log, after, ALL).await.expect("what is behind is readable");
+    assert_eq!(numbers(&page.entries), [9]);
+}
+
+async fn keys_change_along_a_log(store: Arc<dyn LogStore>, family: u32) {
+    let log = new_log(store.as_ref(), family, 0).await;
+    for n in 0..12 {
+        append(store.as_ref(), log, sealed(u64::from(n % 3) + 1, batch(1, [n * 2, n * 2 + 1])))
+            .await;
+    }
+    let keys = Arc::new(Keys::default());
+    let keyed = store.with_keys(keys.clone());
+    keys.give(&[1, 2]);
+    let page = keyed.read(log, Position::START, ALL).await.expect("the first keys are there");
+    assert_eq!(numbers(&page.entries), [0, 1, 2, 3]);
+    let locked = keyed.read(log, page.next, ALL).await;
+    assert_eq!(locked, Err(ReadError::Locked { log, key: KeyRef::from_u64(3) }));
+    keys.give(&[1, 2, 3]);
+    let read = read_all(keyed.as_ref(), log, Position::START, ALL).await;
+    assert_eq!(numbers(&read), (0..24).collect::<Vec<_>>());
+}
+
 /// What must be the same after a restart.
 struct Survivor {
+    keys: Arc<Keys>,
     logs: Vec<(LogId, Vec<Entry>, Tail)>,
     sealed: LogId,
     deleted: LogId,
@@ -379,11 +461,16 @@ struct Survivor {
 
 impl Survivor {
     async fn prepare(store: &dyn LogStore, family: u32) -> Survivor {
+        let keys = Arc::new(Keys::default());
+        keys.give(&[0, 1]);
+        let store = &*store.with_keys(keys.clone());
         let mut logs = Vec::new();
         for member in 0..5 {
             let log = new_log(store, family, member).await;
             for n in 0..member * 10 {
-                append(store, log, batch(u64::from(n), n..n + 1 + n % 4)).await;
+                let batch = batch(u64::from(n), n..n + 1 + n % 4);
+                let batch = if n % 3 == 0 { sealed(u64::from(n % 2), batch) } else { batch };
+                append(store, log, batch).await;
             }
             logs.push(log);
         }
@@ -398,10 +485,11 @@ impl Survivor {
             let tail = *store.tail(log).expect("it exists").borrow();
             state.push((log, read_all(store, log, Position::START, ALL).await, tail));
         }
-        Survivor { logs: state, sealed, deleted }
+        Survivor { keys, logs: state, sealed, deleted }
     }
 
     async fn check(&self, store: &dyn LogStore) {
+        let store = &*store.with_keys(self.keys.clone());
         for (log, entries, tail) in &self.logs {
             let read = read_all(store, *log, Position::START, ALL).await;
             assert_eq!(read, *entries, "log {log} after a restart");

@@ -15,10 +15,12 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use crate::chunk::{CHUNK_HEADER_LEN, payload_len};
 use crate::memory::Log;
 use crate::merge::Merger;
+use crate::opened::Opened;
 use crate::options::Options;
 use crate::read;
 use crate::recovery::{self, OpenError, RecoveryReport};
-use crate::request::{AppendCall, ControlCall, ControlOp, PendingBatch, Request};
+use crate::request::{AppendCall, ControlCall, ControlOp, PendingBatch, PendingEntries, Request};
+use crate::seal::{ChunkKeys, NoKeys, SEAL_LEN, SealedEntries};
 use crate::segment::Segments;
 use crate::shared::{Counters, Health, HealthReport, QUEUE_UNIT, Shared};
 use crate::store::{
@@ -32,6 +34,7 @@ use crate::writer::Writer;
 #[derive(Clone)]
 pub struct EmbeddedLog {
     inner: Arc<Inner>,
+    keys: Arc<dyn ChunkKeys>,
 }
 
 struct Inner {
@@ -89,6 +92,7 @@ impl EmbeddedLog {
         let rows = recovery::rows(&r.memory);
         let segments = r.manifest.segments.clone();
         let segments = Segments::new(env.disk.clone(), r.incarnation, &options, segments);
+        let opened = Opened::new(options.opened_cache_bytes);
         let shared = Arc::new(Shared {
             queue: Semaphore::new((options.queue_bytes_max / QUEUE_UNIT) as usize),
             env: env.clone(),
@@ -97,6 +101,7 @@ impl EmbeddedLog {
             memory: Mutex::new(r.memory),
             wal: Mutex::new(r.wal),
             segments,
+            opened,
             catalog: tokio::sync::Mutex::new(r.manifest),
             room: Notify::new(),
             checkpoint_due: Notify::new(),
@@ -114,7 +119,7 @@ impl EmbeddedLog {
         let merger = Arc::default();
         tasks.extend(upkeep::spawn(&shared, &merger, requests.downgrade(), &stop));
         let inner = Inner { shared, requests, stop, merger, tasks: Mutex::new(tasks) };
-        Ok((EmbeddedLog { inner: Arc::new(inner) }, r.report))
+        Ok((EmbeddedLog { inner: Arc::new(inner), keys: Arc::new(NoKeys) }, r.report))
     }
 
     /// Writes what is queued, moves everything into segment files and ends. Calls that come later
@@ -224,7 +229,7 @@ impl EmbeddedLog {
     }
 
     /// Queues batches as one call; waits a bounded time for room in the queue.
-    async fn enqueue(&self, batches: Vec<PendingBatch>, bytes: u64) -> Vec<AppendResult> {
+    async fn enqueue(&self, batches: Vec<(LogId, Batch)>, bytes: u64) -> Vec<AppendResult> {
         let shared = &self.inner.shared;
         let n = batches.len();
         let all = |e: AppendError| vec![Err(e); n];
@@ -240,6 +245,7 @@ impl EmbeddedLog {
             }
         };
         permit.forget();
+        let batches = batches.into_iter().map(|(log, batch)| self.prepare(log, batch)).collect();
         let (reply, answer) = oneshot::channel();
         let call = AppendCall { batches, bytes, permits, reply };
         if self.inner.requests.send(Request::Append(call)).is_err() {
@@ -252,13 +258,28 @@ impl EmbeddedLog {
         }
     }
 
+    /// A batch as the writer takes it. Sealing is the appending task's work: the writer is one for
+    /// all.
+    fn prepare(&self, log: LogId, batch: Batch) -> PendingBatch {
+        let Batch { at, entries, seal } = batch;
+        let entries = match seal {
+            None => PendingEntries::Plain(entries),
+            Some(key) => {
+                let random = self.inner.shared.env.random_bytes();
+                PendingEntries::Sealed(SealedEntries::new(log, &entries, key, random))
+            }
+        };
+        PendingBatch { log, at, entries }
+    }
+
     /// Bytes of a batch in a frame, if it can be stored at all.
     fn weigh(&self, batch: &Batch) -> Result<u64, AppendError> {
         let invalid = |reason: String| Err(AppendError::Invalid { reason });
         if batch.entries.is_empty() {
             return invalid("it holds no entries".into());
         }
-        let bytes = CHUNK_HEADER_LEN as u64 + payload_len(&batch.entries);
+        let seal = if batch.seal.is_some() { SEAL_LEN as u64 } else { 0 };
+        let bytes = CHUNK_HEADER_LEN as u64 + payload_len(&batch.entries) + seal;
         let max = self.inner.shared.options.batch_bytes_max;
         if bytes > max {
             return invalid(format!("it takes {bytes} bytes, at most {max} are possible"));
@@ -266,21 +287,17 @@ impl EmbeddedLog {
         Ok(bytes)
     }
 
-    async fn append_all(&self, mut batches: Vec<(LogId, Batch)>) -> Vec<AppendResult> {
+    async fn append_all(&self, batches: Vec<(LogId, Batch)>) -> Vec<AppendResult> {
         if batches.len() == 1 {
-            let (log, batch) = batches.remove(0);
-            return match self.weigh(&batch) {
-                Ok(bytes) => {
-                    let batch = PendingBatch { log, at: batch.at, entries: batch.entries };
-                    self.enqueue(vec![batch], bytes).await
-                }
+            return match self.weigh(&batches[0].1) {
+                Ok(bytes) => self.enqueue(batches, bytes).await,
                 Err(e) => vec![Err(e)],
             };
         }
         let max = self.inner.shared.options.batch_bytes_max;
         let mut results: Vec<Option<AppendResult>> = vec![None; batches.len()];
         // Mostly one call; more when all together are too much for one frame.
-        let mut calls: Vec<(Vec<usize>, Vec<PendingBatch>, u64)> = Vec::new();
+        let mut calls: Vec<(Vec<usize>, Vec<(LogId, Batch)>, u64)> = Vec::new();
         for (i, (log, batch)) in batches.into_iter().enumerate() {
             let bytes = match self.weigh(&batch) {
                 Ok(bytes) => bytes,
@@ -294,7 +311,7 @@ impl EmbeddedLog {
             }
             let call = calls.last_mut().expect("one was just pushed");
             call.0.push(i);
-            call.1.push(PendingBatch { log, at: batch.at, entries: batch.entries });
+            call.1.push((log, batch));
             call.2 += bytes;
         }
         let mut waiting = Vec::with_capacity(calls.len());
@@ -330,7 +347,7 @@ impl LogStore for EmbeddedLog {
     ) -> BoxFuture<'_, Result<Entries, ReadError>> {
         Box::pin(async move {
             let log = self.log(log).ok_or(ReadError::NotFound { log })?;
-            read::read(&self.inner.shared, log, from, limit).await
+            read::read(&self.inner.shared, &self.keys, log, from, limit).await
         })
     }
 
@@ -339,6 +356,10 @@ impl LogStore for EmbeddedLog {
             let log = self.log(log).ok_or(ReadError::NotFound { log })?;
             read::find(&self.inner.shared, log, at).await
         })
+    }
+
+    fn with_keys(&self, keys: Arc<dyn ChunkKeys>) -> Arc<dyn LogStore> {
+        Arc::new(EmbeddedLog { inner: self.inner.clone(), keys })
     }
 
     fn tail(&self, log: LogId) -> Result<watch::Receiver<Tail>, LogError> {

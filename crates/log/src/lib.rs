@@ -24,11 +24,13 @@ mod manifest;
 mod map;
 mod memory;
 mod merge;
+mod opened;
 mod options;
 mod read;
 mod recovery;
 mod request;
 mod scrub;
+mod seal;
 mod segment;
 mod shared;
 mod upkeep;
@@ -42,6 +44,7 @@ pub use options::Options;
 #[doc(hidden)]
 pub use options::PlantedBug;
 pub use recovery::{OpenError, RecoveryReport};
+pub use seal::{CHUNKS_PER_KEY_MAX, ChunkKey, ChunkKeys, KeyRef, NoKeys};
 pub use shared::HealthReport;
 pub use store::{
     AppendError, Batch, Entries, Entry, LogError, LogId, LogStore, NewEntry, Position,

@@ -39,6 +39,8 @@ pub struct Options {
     pub merge_interval: Duration,
     /// Blocks of segment footers kept in memory.
     pub index_cache_bytes: u64,
+    /// Sealed chunks kept in memory as they were opened, for those who read them in small pages.
+    pub opened_cache_bytes: u64,
     /// Segment files kept open.
     pub open_files_max: usize,
     /// What one read of a segment file fetches at most, unless a chunk is larger.
@@ -82,6 +84,7 @@ impl Default for Options {
             merge_fan_in: 4,
             merge_interval: Duration::from_secs(1),
             index_cache_bytes: 16 * MIB,
+            opened_cache_bytes: 32 * MIB,
             open_files_max: 256,
             read_ahead_bytes: MIB,
             scrub_bytes_per_sec: 4 * MIB,
@@ -109,6 +112,7 @@ impl Options {
             segment_bytes_max: 4 * MIB,
             own_segment_bytes_min: 16 * KIB,
             index_cache_bytes: 16 * KIB,
+            opened_cache_bytes: 16 * KIB,
             open_files_max: 4,
             read_ahead_bytes: 16 * KIB,
             merge_interval: Duration::from_millis(50),

@@ -14,8 +14,10 @@ use bytes::Bytes;
 use millstream_base::Timestamp;
 
 use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader, Walk};
-use crate::damage::{Damage, FileError};
-use crate::memory::Log;
+use crate::damage::{Damage, FileError, Wrong};
+use crate::memory::{Log, MemChunk};
+use crate::opened::Content;
+use crate::seal::{ChunkKeys, KeyRef};
 use crate::segment::{ChunkReader, Run, SegmentRow, SegmentSet, Segments};
 use crate::shared::Shared;
 use crate::store::{Entries, Entry, LogId, Position, ReadError, ReadLimit};
@@ -23,18 +25,19 @@ use crate::store::{Entries, Entry, LogId, Position, ReadError, ReadLimit};
 /// Entries at and after `from` within `limit`.
 pub(crate) async fn read(
     shared: &Arc<Shared>,
+    keys: &Arc<dyn ChunkKeys>,
     log: Arc<Log>,
     from: Position,
     limit: ReadLimit,
 ) -> Result<Entries, ReadError> {
-    let mut page = Page { entries: Vec::new(), bytes_left: limit.bytes_max, next: from, limit };
+    let mut page = Page::new(from, limit);
     let tail = log.tail();
-    while let Some(below) = read_memory(&log, &mut page) {
-        let (segments, id) = (shared.clone(), log.id);
+    while let Some(below) = read_memory(shared, keys.as_ref(), &log, &mut page)? {
+        let (job, keys, id) = (shared.clone(), keys.clone(), log.id);
         let (back, result) = shared
             .env
             .blocking(move || {
-                let result = read_files(&segments.segments, id, below, &mut page);
+                let result = read_files(&job, keys.as_ref(), id, below, &mut page);
                 (page, result)
             })
             .await;
@@ -52,6 +55,9 @@ pub(crate) async fn read(
         }
     }
     if page.entries.is_empty() {
+        if let Some(key) = page.locked {
+            return Err(ReadError::Locked { log: log.id, key });
+        }
         page.next = page.next.max(tail.next);
     }
     Ok(Entries { entries: page.entries, next: page.next })
@@ -105,6 +111,8 @@ struct Page {
     bytes_left: usize,
     next: Position,
     limit: ReadLimit,
+    /// The key that is missing for what comes next.
+    locked: Option<KeyRef>,
 }
 
 #[derive(PartialEq)]
@@ -114,11 +122,30 @@ enum Filled {
 }
 
 impl Page {
-    /// Takes what fits of a chunk's entries at and after `next`.
-    fn take(&mut self, header: &ChunkHeader, payload: &Bytes) -> Result<Filled, String> {
-        let mut walk = Walk::new(header, payload);
+    fn new(from: Position, limit: ReadLimit) -> Self {
+        let bytes_left = limit.bytes_max;
+        Page { entries: Vec::new(), bytes_left, next: from, limit, locked: None }
+    }
+
+    /// Takes what fits of a checked chunk's entries at and after `next`. A page is filled, too, when
+    /// the key of what comes next is missing.
+    fn take(
+        &mut self,
+        shared: &Shared,
+        keys: &dyn ChunkKeys,
+        header: &ChunkHeader,
+        payload: Bytes,
+    ) -> Result<Filled, Wrong> {
+        let payload = match shared.opened.entries(header, payload, keys)? {
+            Content::Entries(payload) => payload,
+            Content::Locked(key) => {
+                self.locked = Some(key);
+                return Ok(Filled::Yes);
+            }
+        };
+        let mut walk = Walk::new(header, &payload);
         while let Some(placed) = walk.place() {
-            let (position, placed) = placed.map_err(|e| e.to_string())?;
+            let (position, placed) = placed?;
             if position < self.next {
                 continue;
             }
@@ -133,36 +160,82 @@ impl Page {
         }
         Ok(Filled::No)
     }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() >= self.limit.entries_max
+    }
 }
 
+/// Chunks that are taken out of memory at once.
+const CHUNKS_AT_ONCE: usize = 64;
+
 /// Reads what memory has; `Some(start of memory)` if what is wanted lies before it.
-fn read_memory(log: &Log, page: &mut Page) -> Option<Position> {
+///
+/// Nothing is opened under the log's lock, which publishing needs.
+fn read_memory(
+    shared: &Shared,
+    keys: &dyn ChunkKeys,
+    log: &Log,
+    page: &mut Page,
+) -> Result<Option<Position>, ReadError> {
+    loop {
+        let chunks = match chunks_in_memory(log, page) {
+            Ok(chunks) => chunks,
+            Err(below) => return Ok(Some(below)),
+        };
+        if chunks.is_empty() {
+            return Ok(None);
+        }
+        for chunk in chunks {
+            let header = ChunkHeader::decode(&chunk.bytes).expect("memory holds what was checked");
+            match page.take(shared, keys, &header, chunk.payload()) {
+                Ok(Filled::No) if !page.is_full() => {}
+                Ok(_) => return Ok(None),
+                Err(wrong) => {
+                    // Checksums were right, so these bytes came from a file.
+                    let damage = Damage::new("memory", chunk.lsn, wrong);
+                    shared.health.damaged(&damage);
+                    if page.entries.is_empty() {
+                        return Err(FileError::from(damage).into());
+                    }
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// Some chunks from `page.next` on, about as many as fit; or memory's start, if it lies behind.
+fn chunks_in_memory(log: &Log, page: &mut Page) -> Result<Vec<MemChunk>, Position> {
     let inner = log.lock();
     if page.entries.is_empty() {
         page.next = page.next.max(inner.trim);
     }
     if page.next < inner.memory_from {
-        return Some(inner.memory_from);
+        return Err(inner.memory_from);
     }
     let from = inner.chunks.partition_point(|c| c.end_position() <= page.next);
-    for chunk in inner.chunks.range(from..) {
-        let payload = chunk.payload();
-        let header = ChunkHeader::decode(&chunk.bytes).expect("memory holds what was checked");
-        let filled = page.take(&header, &payload).expect("memory holds what was checked");
-        if filled == Filled::Yes || page.entries.len() >= page.limit.entries_max {
+    let (mut chunks, mut bytes, mut count) = (Vec::new(), 0, page.entries.len());
+    for chunk in inner.chunks.range(from..).take(CHUNKS_AT_ONCE) {
+        chunks.push(chunk.clone());
+        bytes += chunk.bytes.len();
+        count += chunk.count as usize;
+        if bytes > page.bytes_left || count >= page.limit.entries_max {
             break;
         }
     }
-    None
+    Ok(chunks)
 }
 
 /// Reads from segments what lies before `below`.
 fn read_files(
-    segments: &Segments,
+    shared: &Shared,
+    keys: &dyn ChunkKeys,
     log: LogId,
     below: Position,
     page: &mut Page,
 ) -> Result<Filled, FileError> {
+    let segments = &shared.segments;
     with_set(segments, |set| {
         while let Some((row, run)) = next_run(
             segments,
@@ -186,9 +259,9 @@ fn read_files(
                 let Some(chunk) = chunks.next()? else { break };
                 check_log(&row, chunk.offset, header.log, log)?;
                 let payload = chunk.bytes.slice(CHUNK_HEADER_LEN..);
-                let filled = page.take(&header, &payload);
+                let filled = page.take(shared, keys, &header, payload);
                 let filled = filled.map_err(|e| Damage::new(row.path(), chunk.offset, e))?;
-                if filled == Filled::Yes || page.entries.len() >= page.limit.entries_max {
+                if filled == Filled::Yes || page.is_full() {
                     return Ok(Filled::Yes);
                 }
             }

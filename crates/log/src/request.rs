@@ -4,6 +4,7 @@ use millstream_base::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::chunk::{CHUNK_HEADER_LEN, TRIM_LEN};
+use crate::seal::SealedEntries;
 use crate::store::{AppendError, LogError, LogId, NewEntry, Position, PositionRange, Tail};
 
 pub(crate) enum Request {
@@ -27,7 +28,21 @@ pub(crate) struct AppendCall {
 pub(crate) struct PendingBatch {
     pub log: LogId,
     pub at: Timestamp,
-    pub entries: Vec<NewEntry>,
+    pub entries: PendingEntries,
+}
+
+pub(crate) enum PendingEntries {
+    Plain(Vec<NewEntry>),
+    Sealed(SealedEntries),
+}
+
+impl PendingEntries {
+    pub(crate) fn count(&self) -> u32 {
+        match self {
+            PendingEntries::Plain(entries) => entries.len() as u32,
+            PendingEntries::Sealed(sealed) => sealed.count,
+        }
+    }
 }
 
 pub(crate) struct ControlCall {

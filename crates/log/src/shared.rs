@@ -10,6 +10,7 @@ use crate::damage::Damage;
 use crate::frame::Incarnation;
 use crate::manifest::Manifest;
 use crate::memory::Memory;
+use crate::opened::Opened;
 use crate::options::Options;
 use crate::segment::Segments;
 use crate::wal::WalFiles;
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub memory: Mutex<Memory>,
     pub wal: Mutex<WalFiles>,
     pub segments: Segments,
+    pub opened: Opened,
     /// The manifest as it is on disk. Held while a new one is made.
     pub catalog: tokio::sync::Mutex<Manifest>,
     /// Room in the queue, in units of [`QUEUE_UNIT`].

@@ -10,11 +10,14 @@
 //! process owns a log.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use millstream_base::Timestamp;
 use millstream_env::BoxFuture;
 use tokio::sync::watch;
+
+use crate::seal::{ChunkKey, ChunkKeys, KeyRef};
 
 /// A log's number: `family` in the upper half, `member` in the lower.
 ///
@@ -104,6 +107,8 @@ pub struct Batch {
     /// times never decrease along a log, whatever the clock does.
     pub at: Timestamp,
     pub entries: Vec<NewEntry>,
+    /// Encrypts the entries, wherever they will be stored; they can be read only with this key.
+    pub seal: Option<Arc<ChunkKey>>,
 }
 
 /// An entry as read.
@@ -111,6 +116,8 @@ pub struct Batch {
 pub struct Entry {
     pub position: Position,
     pub at: Timestamp,
+    /// The key that it was opened with, if it was stored encrypted.
+    pub sealed: Option<KeyRef>,
     pub attributes: u32,
     pub key: Bytes,
     pub value: Bytes,
@@ -172,6 +179,10 @@ pub enum ReadError {
     /// Bytes on disk are not what was written. The entries before are readable.
     #[error("damaged data in {file} at byte {offset}: {what}")]
     Corrupt { file: String, offset: u64, what: String },
+    /// The next entries were stored encrypted, and their key is not at hand
+    /// ([`LogStore::with_keys`]). The entries before are readable.
+    #[error("entries of log {log} are sealed with key {key}, which is not at hand")]
+    Locked { log: LogId, key: KeyRef },
     #[error("reading failed: {reason}")]
     Io { reason: String },
 }
@@ -195,6 +206,8 @@ pub enum LogError {
 /// - Appends to one log that started one after the other's end MUST stand in that order.
 /// - A failed append MUST NOT leave any of its batch's entries readable, except with
 ///   [`AppendError::Stopped`], after which all or none of the batch is found at the next start.
+/// - Entries of a batch with a [`Batch::seal`] MUST NOT reach any disk unencrypted, and MUST be read
+///   only while their key is given: as they were, or not at all.
 /// - Dropping a returned future MUST NOT undo what it started.
 pub trait LogStore: Send + Sync + 'static {
     /// Makes empty logs. One that exists already is left as it is.
@@ -218,6 +231,9 @@ pub trait LogStore: Send + Sync + 'static {
 
     /// The position of the first entry whose time is `at` or later; the tail if there is none.
     fn find(&self, log: LogId, at: Timestamp) -> BoxFuture<'_, Result<Position, ReadError>>;
+
+    /// This store, whose sealed entries are read with `keys`. A store from elsewhere has none.
+    fn with_keys(&self, keys: Arc<dyn ChunkKeys>) -> Arc<dyn LogStore>;
 
     /// The log's end, and news of it.
     fn tail(&self, log: LogId) -> Result<watch::Receiver<Tail>, LogError>;

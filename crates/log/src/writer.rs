@@ -25,9 +25,11 @@ use crate::damage::is_full;
 use crate::frame::{FRAME_HEADER_LEN, FrameBuilder, FrameHeader, padded};
 use crate::map::Map;
 use crate::memory::{Change, LogRow, MemChunk};
-use crate::request::{Answer, AppendAnswer, ControlOp, PendingBatch, Request, answer, refuse_all};
+use crate::request::{
+    Answer, AppendAnswer, ControlOp, PendingBatch, PendingEntries, Request, answer, refuse_all,
+};
 use crate::shared::{Shared, count};
-use crate::store::{AppendError, LogError, LogId, NewEntry, Position, PositionRange, Tail};
+use crate::store::{AppendError, LogError, LogId, Position, PositionRange, Tail};
 use crate::wal::{NextFile, WalPosition};
 
 /// The end of every file is for what frees space: trims, seals and deletes fit even when the disk
@@ -346,12 +348,21 @@ impl Writer {
             return Err(AppendError::Sealed { log });
         }
         let first = if row.next.lsn == self.next_lsn { row.next.index } else { 0 };
-        let count = batch.entries.len() as u32;
+        let count = batch.entries.count();
         let at = batch.at.max(row.last_at);
         row.last_at = at;
         row.next = Position::new(self.next_lsn, first + count);
-        let header = self.chunk_header(ChunkKind::Data, log, first, count, at);
-        let (header, range) = self.put(frame, header, &batch.entries, &[]);
+        let mut header = self.chunk_header(ChunkKind::Data, log, first, count, at);
+        let range = match &batch.entries {
+            PendingEntries::Plain(entries) => {
+                self.put(frame, header, |out| write_entries(out, entries))
+            }
+            PendingEntries::Sealed(sealed) => {
+                header.seal = Some(sealed.seal);
+                header.payload_len = sealed.payload_len() as u32;
+                self.put(frame, header, |out| sealed.write(&header, out))
+            }
+        };
         built.changes.push(BuiltChange::Data(header, range));
         built.entries += u64::from(count);
         Ok(PositionRange { first: Position::new(self.next_lsn, first), count, at })
@@ -383,7 +394,7 @@ impl Writer {
                 }
                 row.sealed = true;
                 let header = self.chunk_header(ChunkKind::Seal, log, 0, 0, Timestamp::ZERO);
-                self.put(frame, header, &[], &[]);
+                self.put(frame, header, |_| {});
                 built.changes.push(BuiltChange::Other(Change::Seal(log)));
                 return Ok(Some(tail));
             }
@@ -402,7 +413,7 @@ impl Writer {
             payload.extend(before.index.to_le_bytes());
         }
         let header = self.chunk_header(kind, log, 0, 0, Timestamp::ZERO);
-        self.put(frame, header, &[], &payload);
+        self.put(frame, header, |out| out.extend_from_slice(&payload));
         built.changes.push(BuiltChange::Other(change));
         Ok(None)
     }
@@ -416,7 +427,7 @@ impl Writer {
         at: Timestamp,
     ) -> ChunkHeader {
         let lsn = self.next_lsn;
-        ChunkHeader { kind, log, lsn, first, count, at, payload_len: 0, payload_crc: 0 }
+        ChunkHeader { kind, log, lsn, first, count, at, payload_len: 0, payload_crc: 0, seal: None }
     }
 
     /// Adds a chunk to the frame; its place is counted from the frame's start.
@@ -424,16 +435,12 @@ impl Writer {
         &self,
         frame: &mut FrameBuilder,
         header: ChunkHeader,
-        entries: &[NewEntry],
-        raw: &[u8],
-    ) -> (ChunkHeader, Range<usize>) {
+        payload: impl FnOnce(&mut BytesMut),
+    ) -> Range<usize> {
         let start = frame.buf.len();
-        let sum = write_chunk(&mut frame.buf, header, |out| {
-            write_entries(out, entries);
-            out.extend_from_slice(raw);
-        });
+        let sum = write_chunk(&mut frame.buf, header, payload);
         frame.add(sum);
-        (header, start..frame.buf.len())
+        start..frame.buf.len()
     }
 
     async fn commit(&mut self, built: Built) {

@@ -12,7 +12,7 @@ use millstream_log::{
     AppendError, EmbeddedLog, Entry, LogId, LogStore, Options, Position, ReadError, ReadLimit,
 };
 use proptest::prelude::*;
-use support::{MemDisk, batch, entry, read_all, runtime};
+use support::{MemDisk, batch, entry, keyed, read_all, runtime};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -184,6 +184,7 @@ async fn append(store: &EmbeddedLog, model: &mut Model, calls: &[(u8, u64, Vec<u
                 m.entries.extend(batch.entries.into_iter().zip(0..).map(|(e, i)| Entry {
                     position: Position::new(range.first.lsn, range.first.index + i),
                     at: range.at,
+                    sealed: batch.seal.as_ref().map(|key| key.reference()),
                     attributes: e.attributes,
                     key: e.key,
                     value: e.value,
@@ -195,11 +196,11 @@ async fn append(store: &EmbeddedLog, model: &mut Model, calls: &[(u8, u64, Vec<u
 
 async fn read(store: &EmbeddedLog, model: &Model, log: LogId, p: u8, limit: ReadLimit) {
     let Some(m) = model.logs.get(&log) else {
-        let read = store.read(log, Position::START, limit).await;
+        let read = keyed(store).read(log, Position::START, limit).await;
         return assert_eq!(read, Err(ReadError::NotFound { log }));
     };
     let from = m.pick(p);
-    let page = store.read(log, from, limit).await.unwrap();
+    let page = keyed(store).read(log, from, limit).await.unwrap();
     let expected: Vec<&Entry> = m.live().filter(|e| e.position >= from).collect();
     let weight = |e: &Entry| e.key.len() + e.value.len();
     assert!(page.entries.len() <= limit.entries_max);

@@ -134,7 +134,7 @@ impl Inner {
 
     fn batch(&self, key: Bytes, attributes: u32, values: Vec<Bytes>) -> Batch {
         let entry = |value| NewEntry { attributes, key: key.clone(), value };
-        Batch { at: self.env.now(), entries: values.into_iter().map(entry).collect() }
+        Batch { at: self.env.now(), entries: values.into_iter().map(entry).collect(), seal: None }
     }
 
     /// Writes each series' points into its log. Parts of a block are numbered.

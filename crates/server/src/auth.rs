@@ -8,14 +8,17 @@
 //! account, or in the one of their key. The region is that of the credential scope.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use http::request::Parts;
-use millstream_base::{AccountId, Region, Scope, Timestamp};
+use millstream_base::{AccountId, Arn, Region, Scope, Timestamp};
 use millstream_wire::sigv4::{Claim, Scope as KeyScope, SigningKey, UNSIGNED_PAYLOAD};
 use millstream_wire::{Service, ServiceError};
 use parking_lot::RwLock;
 
+use crate::access::Who;
 use crate::config::{Auth, AuthMode, Server};
+use crate::peer::Peer;
 
 /// Derived keys kept: one per access key, day and region in use.
 const SIGNING_KEYS_MAX: usize = 1024;
@@ -37,11 +40,13 @@ struct Key {
 }
 
 /// A caller, as far as the mode of authentication proves it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     pub access_key_id: String,
     /// The caller's account and the region it signed for.
     pub scope: Scope,
+    /// Its identity. Without one everything is allowed: the modes "any" and "keys" know none.
+    pub who: Option<Arc<Who>>,
 }
 
 impl Authenticator {
@@ -81,6 +86,9 @@ impl Authenticator {
         now: Timestamp,
         service: &'static Service,
     ) -> Result<Caller, ServiceError> {
+        if let Some(caller) = self.of_certificate(parts) {
+            return Ok(caller);
+        }
         let claim = Claim::of(parts)?;
         let account = match self.mode {
             AuthMode::Any => None,
@@ -89,13 +97,29 @@ impl Authenticator {
         let account =
             account.or_else(|| AccountId::new(&claim.access_key_id).ok()).unwrap_or(self.account);
         let region = Region::new(&claim.scope.region).unwrap_or_else(|_| self.region.clone());
-        Ok(Caller { access_key_id: claim.access_key_id, scope: Scope::new(account, region) })
+        Ok(Caller {
+            access_key_id: claim.access_key_id,
+            scope: Scope::new(account, region),
+            who: None,
+        })
+    }
+
+    /// The identity that the client's certificate stands for, if the request is not signed: a
+    /// signature says more exactly who calls.
+    fn of_certificate(&self, parts: &Parts) -> Option<Caller> {
+        let principal = Peer::of(parts).principal()?;
+        if Claim::is_made(parts) {
+            return None;
+        }
+        let account = Arn::parse(principal).map_or(self.account, |arn| arn.account);
+        let scope = Scope::new(account, self.region.clone());
+        Some(Caller { access_key_id: String::new(), scope })
     }
 
     /// A caller of the default account and region that signed nothing: for the node's own questions.
     pub fn nobody(&self) -> Caller {
         let scope = Scope::new(self.account, self.region.clone());
-        Caller { access_key_id: String::new(), scope }
+        Caller { access_key_id: String::new(), scope, who: None }
     }
 
     /// The account of the key that signed, if its configuration names one.

@@ -6,6 +6,7 @@
 //!
 //! Environment: `MILLSTREAM_<SECTION>__<KEY>`, as in `MILLSTREAM_LIMITS__BODY_BYTES_MAX=8MiB`.
 
+mod doors;
 mod keys;
 mod load;
 mod quotas;
@@ -18,6 +19,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use doors::{
+    CertificatePrincipal, CertificateSource, ClientCertificates, DoorPlan, ListenerSection, Tls,
+    TlsPlan,
+};
 pub use keys::{Keys, Ring};
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
 pub use quotas::{QuotaMode, Quotas, StreamQuotas};
@@ -37,6 +42,9 @@ pub struct Config {
     pub streams: Streams,
     pub monitoring: Monitoring,
     pub quotas: Quotas,
+    pub tls: Tls,
+    /// Listeners beside those of `server.listen`.
+    pub listener: Vec<ListenerSection>,
     pub keys: Keys,
 }
 
@@ -92,6 +100,8 @@ section! {
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
     pub mode: AuthMode,
+    /// Mode "any" on addresses that other machines can reach.
+    pub insecure: bool,
     pub keys: Vec<AccessKey>,
 }
 
@@ -356,15 +366,16 @@ impl Config {
         self.streams.print(&mut out);
         self.monitoring.print(&mut out);
         self.quotas.print(&mut out);
+        self.tls.print(&mut out);
+        self.print_listeners(&mut out);
         self.keys.print(&mut out);
         out
     }
 
     /// What types can't say.
     fn check(&self) -> Result<(), String> {
-        if self.server.listen.is_empty() {
-            return Err("server.listen is empty: nobody could reach the node".to_owned());
-        }
+        self.doors()?;
+        self.tls.check()?;
         check_account("server.account", &self.server.account)?;
         if self.auth.mode == AuthMode::Keys && self.auth.keys.is_empty() {
             return Err(
@@ -409,6 +420,12 @@ impl Auth {
                 AuthMode::Any => "any",
                 AuthMode::Keys => "keys",
             }),
+        );
+        section::print_key(
+            out,
+            "insecure",
+            &[" Let anyone in from other machines too: mode \"any\" on addresses beside loopback."],
+            &self.insecure.toml(),
         );
         for key in &self.keys {
             out.push_str("\n[[auth.keys]]\n");

@@ -9,6 +9,7 @@
 //! node       opens stores, starts engines, listens, ends in order
 //! ```
 
+pub mod access;
 pub mod auth;
 pub mod body;
 pub mod config;
@@ -28,6 +29,7 @@ pub mod router;
 pub mod sampler;
 pub mod services;
 pub mod stores;
+pub mod tls;
 
 pub use config::{Config, ConfigError, Override};
 pub use node::{Node, RunningNode, StartError};

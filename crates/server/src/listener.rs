@@ -1,14 +1,16 @@
 //! Sockets: accepts connections, tells HTTP/1.1 from HTTP/2, and ends everything in order.
 //!
-//! One plain port speaks HTTP/1.1 and HTTP/2 with prior knowledge; the first bytes decide. Every
-//! wait on a client has a limit: for its first bytes and its request heads, for taking the bytes
-//! of an answer, and (in the pipeline) for its bodies. When the node drains, connections finish
+//! One port speaks HTTP/1.1 and HTTP/2, over TLS as ALPN settles it and otherwise with prior
+//! knowledge; the first bytes decide. Every wait on a client has a limit: for its handshake, its
+//! first bytes and its request heads, for taking the bytes of an answer, and (in the pipeline) for
+//! its bodies. When the node drains, connections finish
 //! what they are answering and take no more; when the drain time is over they are cut.
 //!
-//! A TLS acceptor belongs between [`accept`] and [`Connection::serve`], which takes any byte stream.
+//! [`Connections::serve_stream`] takes any byte stream: tests need no socket.
 
 mod lanes;
 mod patience;
+mod socket;
 mod stream;
 mod timer;
 
@@ -21,14 +23,17 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use millstream_env::Env;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::config::Limits;
 use crate::peer::{Door, Peer};
 use crate::pipeline::Pipeline;
+use crate::tls::Acceptor;
 use lanes::LaneLoads;
 use patience::Patience;
+use socket::{ReadAhead, Socket};
 use stream::ClientStream;
 use timer::MovingTimer;
 
@@ -61,6 +66,7 @@ pub struct Listener {
     socket: TcpListener,
     addr: SocketAddr,
     door: Arc<Door>,
+    tls: Option<Arc<Acceptor>>,
 }
 
 /// All that connections share; also how many there are.
@@ -76,10 +82,15 @@ pub struct Connections {
 impl Listener {
     /// # Errors
     /// The address is taken or not ours.
-    pub async fn bind(addr: SocketAddr, door: Arc<Door>) -> io::Result<Listener> {
+    pub async fn bind(addr: SocketAddr) -> io::Result<Listener> {
         let socket = TcpListener::bind(addr).await?;
         let addr = socket.local_addr()?;
-        Ok(Listener { socket, addr, door })
+        Ok(Listener { socket, addr, door: Arc::default(), tls: None })
+    }
+
+    /// Which door this is, and whether it speaks TLS.
+    pub fn with(self, door: Arc<Door>, tls: Option<Arc<Acceptor>>) -> Listener {
+        Listener { door, tls, ..self }
     }
 
     /// The address with the port that was really taken.
@@ -95,7 +106,7 @@ impl Listener {
                 accepted = accept(&self.socket, &connections.permits) => match accepted {
                     Ok((stream, address, permit)) => {
                         let peer = Peer { address, door: self.door.clone(), tls: None };
-                        connections.clone().serve(stream, peer, permit);
+                        connections.clone().serve(stream, peer, self.tls.clone(), permit);
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -131,7 +142,13 @@ impl Connections {
         let _all = self.permits.acquire_many(all).await;
     }
 
-    fn serve(self: Arc<Self>, stream: TcpStream, peer: Peer, permit: OwnedSemaphorePermit) {
+    fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: Peer,
+        tls: Option<Arc<Acceptor>>,
+        permit: OwnedSemaphorePermit,
+    ) {
         let env = self.env.clone();
         let lane = self.lanes.enter();
         // Sockets belong to the event queue of their thread.
@@ -139,17 +156,25 @@ impl Connections {
         env.spawn_in_lane(lane.number, "connection", async move {
             let _held = (permit, lane);
             let Ok(stream) = TcpStream::from_std(stream) else { return };
-            let mut phase = self.phase.clone();
-            let patience = Patience::new(self.env.clone(), &self.limits);
-            let connection = Connection { shared: &self, patience: patience.clone(), peer };
-            tokio::select! {
-                result = connection.serve(stream) => if let Err(error) = result {
-                    tracing::debug!(%error, "a connection ended early");
-                },
-                () = patience.is_over() => {}
-                () = reached(&mut phase, Phase::Closing) => {}
-            }
+            self.serve_stream(stream, peer, tls).await;
         });
+    }
+
+    /// Serves one connection to its end, with a handshake first if there is an acceptor.
+    pub async fn serve_stream<S>(&self, stream: S, peer: Peer, tls: Option<Arc<Acceptor>>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut phase = self.phase.clone();
+        let patience = Patience::new(self.env.clone(), &self.limits);
+        let connection = Connection { shared: self, patience: patience.clone(), peer };
+        tokio::select! {
+            result = connection.open(stream, tls) => if let Err(error) = result {
+                tracing::debug!(%error, "a connection ended early");
+            },
+            () = patience.is_over() => {}
+            () = reached(&mut phase, Phase::Closing) => {}
+        }
     }
 }
 
@@ -179,7 +204,25 @@ struct Connection<'a> {
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Connection<'_> {
-    async fn serve(&self, stream: TcpStream) -> Result<(), Failure> {
+    async fn open<S>(mut self, stream: S, tls: Option<Arc<Acceptor>>) -> Result<(), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let socket = match tls {
+            None => Socket::Plain(stream),
+            Some(tls) => {
+                let (stream, facts) = tls.accept(ReadAhead::new(stream)).await?;
+                self.peer.tls = Some(Arc::new(facts));
+                Socket::Tls(Box::new(stream))
+            }
+        };
+        self.serve(socket).await
+    }
+
+    async fn serve<S>(&self, stream: S) -> Result<(), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let limits = &self.shared.limits;
         let mut stream = ClientStream::new(stream, self.patience.clone());
         let first = stream.read_preface();
@@ -190,7 +233,10 @@ impl Connection<'_> {
         }
     }
 
-    async fn http1(&self, stream: ClientStream<TcpStream>) -> Result<(), Failure> {
+    async fn http1<S>(&self, stream: ClientStream<S>) -> Result<(), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let limits = &self.shared.limits;
         let service = service_fn(|mut request: http::Request<Incoming>| {
             let (pipeline, patience) = (self.shared.pipeline.clone(), self.patience.clone());
@@ -218,7 +264,10 @@ impl Connection<'_> {
         Ok(connection.await?)
     }
 
-    async fn http2(&self, stream: ClientStream<TcpStream>) -> Result<(), Failure> {
+    async fn http2<S>(&self, stream: ClientStream<S>) -> Result<(), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let limits = &self.shared.limits;
         let (pipeline, patience) = (self.shared.pipeline.clone(), self.patience.clone());
         let peer = self.peer.clone();

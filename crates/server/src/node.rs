@@ -3,6 +3,8 @@
 //! Start: data directory, log and tables, engine, listeners, ready. End: not ready, stop accepting,
 //! let running requests finish within the drain time, stop the engine, close the stores.
 
+mod doors;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::auth::Authenticator;
 use crate::body::BodyReader;
-use crate::config::Config;
+use crate::config::{AuthMode, Config};
 use crate::ids::RequestIds;
 use crate::keys::{Keys, KeysError};
 use crate::listener::{Connections, Listener, Phase};
@@ -29,6 +31,8 @@ use crate::services::cloudwatch::CloudWatch;
 use crate::services::kinesis::DataStreams;
 use crate::services::kms::KeyService;
 use crate::stores::{Stores, StoresError};
+use crate::tls::TlsError;
+use doors::Certificates;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -46,6 +50,13 @@ pub enum StartError {
     Monitoring(#[from] millstream_monitoring::Error),
     #[error(transparent)]
     Name(#[from] millstream_base::NameError),
+    /// Anyone could do anything from anywhere, and nobody said that this is meant.
+    #[error("{0}")]
+    Exposed(String),
+    #[error("{0}")]
+    Doors(String),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// A node that does not run yet.
@@ -56,6 +67,7 @@ pub struct Node;
 pub struct RunningNode {
     env: Env,
     addrs: Vec<SocketAddr>,
+    openness: Option<&'static str>,
     data_dir: PathBuf,
     temporary: Option<TemporaryDir>,
     drain_time: Duration,
@@ -63,6 +75,9 @@ pub struct RunningNode {
     connections: Arc<Connections>,
     phase: watch::Sender<Phase>,
     listeners: Vec<Task>,
+    certificates: Certificates,
+    /// Whether the first address does.
+    speaks_tls: bool,
     streams: Streams,
     monitoring: Monitoring,
     keys: Keys,
@@ -80,6 +95,7 @@ impl Node {
     /// taken. Nothing runs then.
     pub async fn start(config: Config) -> Result<RunningNode, StartError> {
         let started = Instant::now();
+        config.check_exposure().map_err(StartError::Exposed)?;
         let temporary = match config.server.ephemeral {
             true => Some(TemporaryDir::make().map_err(StartError::Temporary)?),
             false => None,
@@ -90,11 +106,7 @@ impl Node {
         };
         let env = Env::real(&data_dir);
         // Before anything is touched on disk: an address that is taken is the likeliest mistake.
-        let mut listeners = Vec::new();
-        for addr in &config.server.listen {
-            let bound = Listener::bind(*addr, Arc::default()).await;
-            listeners.push(bound.map_err(|source| StartError::Listen { addr: *addr, source })?);
-        }
+        let listeners = doors::bind(&config).await?;
         let stores = Stores::open(&env, &data_dir, config.log_options()).await?;
         let keys = Keys::open(&env, &config, stores.meta.clone()).await?;
         let streams = Streams::new(
@@ -117,14 +129,17 @@ impl Node {
         let (phase, watched) = watch::channel(Phase::Serving);
         let connections =
             Connections::new(env.clone(), config.limits.clone(), pipeline.clone(), watched);
-        let addrs = listeners.iter().map(Listener::addr).collect();
-        let listeners = listeners
+        let doors = doors::open(&env, &config, &data_dir, listeners).await?;
+        let addrs = doors.listeners.iter().map(Listener::addr).collect();
+        let listeners = doors
+            .listeners
             .into_iter()
             .map(|listener| env.spawn("listener", listener.run(connections.clone())))
             .collect();
         pipeline.ready.store(true, Ordering::Relaxed);
         let sampling = env.spawn("sampler", sampler.clone().run());
         let node = RunningNode {
+            openness: openness(&config),
             env,
             addrs,
             data_dir,
@@ -134,6 +149,8 @@ impl Node {
             connections,
             phase,
             listeners,
+            certificates: doors.certificates,
+            speaks_tls: doors.speaks_tls,
             streams,
             monitoring,
             keys,
@@ -175,6 +192,15 @@ fn pipeline(
     })
 }
 
+/// What to know about a node that lets in anyone.
+fn openness(config: &Config) -> Option<&'static str> {
+    match (config.auth.mode, config.auth.insecure) {
+        (AuthMode::Any, false) => Some("any credentials are accepted; only this machine can call"),
+        (AuthMode::Any, true) => Some("any credentials are accepted, from anywhere: --insecure"),
+        _ => None,
+    }
+}
+
 impl RunningNode {
     /// The first address that the node listens on, with its real port.
     pub fn addr(&self) -> SocketAddr {
@@ -195,7 +221,23 @@ impl RunningNode {
                 SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
             });
         }
-        format!("http://{addr}")
+        let scheme = if self.speaks_tls { "https" } else { "http" };
+        format!("{scheme}://{addr}")
+    }
+
+    /// The file that clients must trust (`AWS_CA_BUNDLE`), of a node with its own authority.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.certificates.ca_file()
+    }
+
+    /// What a start should say about who may call, if it is anyone.
+    pub fn openness(&self) -> Option<&'static str> {
+        self.openness
+    }
+
+    /// Looks at the files of certificates now.
+    pub fn reload(&self) {
+        self.certificates.reload();
     }
 
     pub fn data_dir(&self) -> &Path {
@@ -241,6 +283,12 @@ impl RunningNode {
                 "ephemeral: all data is thrown away at exit, and nothing waits for the disk"
             );
         }
+        if let Some(openness) = self.openness {
+            tracing::warn!("{openness}");
+        }
+        if let Some(file) = self.ca_file() {
+            tracing::info!(file = %file.display(), "clients must trust this authority");
+        }
         tracing::info!(endpoint, %data_dir, recovered, took_ms, "ready");
     }
 
@@ -264,6 +312,7 @@ impl RunningNode {
         // Cut connections let go of their requests at once.
         let _ = tokio::time::timeout(CLOSING_TIME, self.connections.all_closed()).await;
         self.sampling.abort();
+        self.certificates.stop();
         self.streams.shutdown().await;
         self.sampler.sample();
         self.monitoring.shutdown().await;
@@ -276,7 +325,7 @@ impl RunningNode {
         drained.is_ok()
     }
 
-    /// Runs until SIGTERM or Ctrl-C, then ends in order. A second signal ends the process at once
+    /// Runs until SIGTERM or Ctrl-C, then ends in order; SIGHUP is [`RunningNode::reload`]. A second signal ends the process at once
     /// with exit code 130.
     ///
     /// # Errors
@@ -285,9 +334,17 @@ impl RunningNode {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+        // Only a node with files to look at takes over the signal, which else ends a process.
+        let mut hangup = match self.certificates.is_empty() {
+            true => None,
+            false => Some(signal(SignalKind::hangup())?),
+        };
+        let name = loop {
+            tokio::select! {
+                _ = terminate.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "SIGINT",
+                Some(_) = async { hangup.as_mut()?.recv().await } => self.reload(),
+            }
         };
         let drain_time = self.drain_time;
         tracing::info!(signal = name, ?drain_time, "stopping");

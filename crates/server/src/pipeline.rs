@@ -26,6 +26,7 @@ use millstream_wire::query::Query;
 use millstream_wire::{Codec, Reply, Rpc, ServiceError};
 use tokio::time::Instant;
 
+use crate::access::Origin;
 use crate::auth::Authenticator;
 use crate::body::{BodyError, BodyReader, Reading, RequestBody};
 use crate::dialect::{self, Dialect};
@@ -99,7 +100,7 @@ impl Pipeline {
     /// The operations of AWS's model that answer `UnknownOperationException` here.
     pub fn unimplemented(&self) -> Vec<kinesis::Op> {
         let id = self.ids.next();
-        self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody() })
+        self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody(), origin: None })
     }
 
     /// The way of every request.
@@ -131,7 +132,8 @@ impl Pipeline {
             .authenticator
             .authenticate(parts, body.hash.as_deref(), self.env.now(), service)
             .map_err(|error| unauthenticated(error, &target))?;
-        let call = Call { id, caller };
+        let origin = caller.who.is_some().then(|| Origin::of(parts, self.env.now()));
+        let call = Call { id, caller, origin };
         let _memory = body.permit; // until the answer is made
         self.dispatch(&call, target).await
     }

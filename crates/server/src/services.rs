@@ -4,6 +4,9 @@ pub mod cloudwatch;
 pub mod kinesis;
 pub mod kms;
 
+use std::sync::Arc;
+
+use crate::access::Origin;
 use crate::auth::Caller;
 use crate::ids::RequestId;
 
@@ -12,4 +15,6 @@ use crate::ids::RequestId;
 pub struct Call {
     pub id: RequestId,
     pub caller: Caller,
+    /// Where it came from; there for callers with an identity.
+    pub origin: Option<Arc<Origin>>,
 }

@@ -4,6 +4,7 @@
 mod client;
 mod fan_out;
 mod lineage;
+mod modes;
 mod number;
 mod oracle;
 mod reshard;

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::model::StreamStatus;
 use crate::options::Options;
+use crate::policy_copy::PolicyCopy;
 use crate::queue::registry::Queues;
 use crate::resharding::Resharding;
 use crate::stats::StreamCounts;
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) meta: Arc<dyn MetaStore>,
     pub(crate) options: Options,
     pub(crate) cache: Arc<Cache>,
+    pub(crate) policies: Arc<PolicyCopy>,
     pub(crate) token_key: TokenKey,
     pub(crate) throttle: Throttle,
     pub(crate) queues: Queues,

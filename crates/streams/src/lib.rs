@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `engine` | what all operations share: finding a stream, changing its row |
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
-//! | `encryption`, `monitoring`, `policies` | more settings |
+//! | `encryption`, `monitoring`, `policies`, `policy_copy`, `guard` | more settings |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
 //! | `consumers`, `consumer_row`, `consumer_stats` | fan-out consumers |
 //! | `put`, `iterator`, `get`, `reader`, `throttle`, `token`, `tokens` | records |
@@ -40,6 +40,7 @@ mod engine;
 pub mod error;
 mod feed;
 mod get;
+mod guard;
 mod hot;
 mod hot_keys;
 mod iterator;
@@ -50,6 +51,7 @@ mod monitoring;
 mod options;
 mod pace;
 mod policies;
+mod policy_copy;
 mod put;
 mod queue;
 mod queue_model;
@@ -91,6 +93,7 @@ pub use control_call::{ControlCall, ControlRates, Per};
 pub use engine::Streams;
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{EVENT_BYTES_MAX, EVENT_RECORDS_MAX, RENDERINGS, SubscriptionEvent};
+pub use guard::Guard;
 pub use hot::{HotKey, HotReport, HotShard};
 pub use model::*;
 pub use monitoring::MonitoringChange;

@@ -4,33 +4,21 @@
 //! Each is a row of its own. A row names the family of its stream, so that a stream which is made
 //! anew under an old name never has the old one's policy, whatever a crash left behind.
 //!
-//! Never looks into a document: whether it is one is checked where the API is spoken, and what it
-//! allows is decided where callers are known.
+//! Whether a document is one is checked where the API is spoken, and what it allows is decided where
+//! callers are known; for them this process keeps a compiled copy ([`crate::policy_copy`]).
 
 use millstream_base::{ResourceArn, StreamArn};
-use millstream_meta::{Document, Expect, Key, MetaError};
-use serde::{Deserialize, Serialize};
+use millstream_meta::{Document, Expect, MetaError};
 
 use crate::cache::Snapshot;
 use crate::consumer_row::{ConsumerRef, ConsumerStatus};
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::StreamStatus;
+use crate::policy_copy::{PolicyRow, key_of};
 
 /// Rows that one scan of the store asks for.
 const SCAN_PAGE: usize = 100;
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct PolicyRow {
-    /// The stream's.
-    family: u32,
-    document: String,
-}
-
-impl Document for PolicyRow {
-    const KIND: &'static str = "resource policy";
-    const VERSION: u32 = 1;
-}
 
 impl Streams {
     /// Whether a policy can be attached to `resource` now.
@@ -59,6 +47,7 @@ impl Streams {
                 Err(e) => return Err(e.into()),
             }
         }
+        self.inner.policies.caught_up(revision).await;
         still.map(drop)
     }
 
@@ -81,9 +70,16 @@ impl Streams {
     pub async fn delete_policy(&self, resource: &ResourceArn) -> Result<()> {
         self.check_policy_holder(resource).await?;
         match self.policy(resource).await? {
-            Some(_) => self.remove_policy(resource).await,
+            Some(_) => self.forget_policy(resource).await,
             None => Err(Error::PolicyNotFound { resource: resource.clone() }),
         }
+    }
+
+    /// Removes a policy and waits until nothing is decided by it here any more.
+    async fn forget_policy(&self, resource: &ResourceArn) -> Result<()> {
+        let revision = self.inner.meta.delete(key_of(resource), Expect::Anything).await?;
+        self.inner.policies.caught_up(revision).await;
+        Ok(())
     }
 
     /// Forgets the policy of a resource that is gone. Nothing to forget is no fault.
@@ -128,19 +124,6 @@ impl Streams {
         match row.status_at(now) {
             Some(ConsumerStatus::Deleting) => Err(row.not_active(&consumer)),
             _ => Ok(()),
-        }
-    }
-}
-
-/// `policy/ACCOUNT/REGION/NAME` and `policy/ACCOUNT/REGION/NAME/CONSUMER:SECONDS`: names have no
-/// slashes.
-fn key_of(resource: &ResourceArn) -> Key {
-    let stream = resource.stream();
-    let prefix = format!("policy/{}/{}/{}", stream.account(), stream.region(), stream.name());
-    match resource {
-        ResourceArn::Stream(_) => Key::new(prefix),
-        ResourceArn::Consumer(consumer) => {
-            Key::new(format!("{prefix}/{}:{}", consumer.name, consumer.created_secs))
         }
     }
 }

@@ -338,7 +338,7 @@ impl Plan {
             let entries = Vec::with_capacity(self.share);
             // A closing instant may lie a little after the clock: a child's records are not before it.
             let at = now.max(found.open_shard(open).opened_at);
-            self.batches.push((log, Batch { at, entries }));
+            self.batches.push((log, Batch { at, entries, seal: None }));
             self.members.push(Members { open, records: Vec::with_capacity(self.share) });
             batch
         });

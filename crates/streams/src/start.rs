@@ -13,6 +13,7 @@ use crate::engine::{Inner, Streams};
 use crate::error::Result;
 use crate::feed::Feed;
 use crate::options::Options;
+use crate::policy_copy::PolicyCopy;
 use crate::queue::registry::Queues;
 use crate::resharding::Resharding;
 use crate::subscriptions::Subscriptions;
@@ -36,6 +37,9 @@ impl Streams {
         let (stop, stopped) = watch::channel(false);
         let follow = cache.clone().follow(env.clone(), changes, stopped.clone());
         let follow = env.spawn("streams-follow", follow);
+        let (policies, changes) = PolicyCopy::load(meta.clone()).await?;
+        let follow_policies = policies.clone().follow(env.clone(), changes, stopped.clone());
+        let follow_policies = env.spawn("streams-follow-policies", follow_policies);
         let (queues, follow_queues) = Queues::load(
             env.clone(),
             log.clone(),
@@ -52,6 +56,7 @@ impl Streams {
             meta,
             options,
             cache,
+            policies,
             token_key,
             queues,
             subscriptions: Subscriptions::default(),
@@ -59,7 +64,7 @@ impl Streams {
             throttle,
             resharding: Resharding::default(),
             stop,
-            tasks: Mutex::new(vec![follow, follow_queues]),
+            tasks: Mutex::new(vec![follow, follow_policies, follow_queues]),
         };
         let streams = Streams { inner: Arc::new(inner) };
         let weak = Arc::downgrade(&streams.inner);

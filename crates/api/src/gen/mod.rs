@@ -2,6 +2,9 @@
 
 //! One module per service.
 
+#[cfg(feature = "cloudtrail")]
+pub mod cloudtrail;
+
 #[cfg(feature = "cloudwatch")]
 pub mod cloudwatch;
 

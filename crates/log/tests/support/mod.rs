@@ -11,8 +11,10 @@ use bytes::Bytes;
 use millstream_base::Timestamp;
 use millstream_env::{Disk, Env, File, OpenMode};
 use millstream_log::{
-    Batch, EmbeddedLog, Entry, LogId, LogStore, NewEntry, Options, Position, ReadError, ReadLimit,
+    Batch, ChunkKey, ChunkKeys, EmbeddedLog, Entry, KeyRef, LogId, LogStore, NewEntry, Options,
+    Position, ReadError, ReadLimit,
 };
+use millstream_secrets::DataKey;
 use parking_lot::Mutex;
 
 type Content = Arc<Mutex<Vec<u8>>>;
@@ -204,8 +206,28 @@ pub fn entry(n: u32, bytes: usize) -> NewEntry {
     NewEntry { attributes: n, key: Bytes::from(format!("key {n}")), value: value.into() }
 }
 
+/// Every second batch is sealed: those of an odd time.
 pub fn batch(at: u64, entries: Vec<NewEntry>) -> Batch {
-    Batch { at: Timestamp::from_millis(at), entries }
+    let seal = (at % 2 == 1).then(|| Arc::new(key(1 + at % 3)));
+    Batch { at: Timestamp::from_millis(at), entries, seal }
+}
+
+fn key(n: u64) -> ChunkKey {
+    ChunkKey::new(KeyRef::from_u64(n), DataKey::from_bytes(&[n as u8; 32]))
+}
+
+/// All keys that [`batch`] uses.
+struct AllKeys;
+
+impl ChunkKeys for AllKeys {
+    fn get(&self, reference: KeyRef) -> Option<ChunkKey> {
+        (1..=3).contains(&reference.as_u64()).then(|| key(reference.as_u64()))
+    }
+}
+
+/// The store as those see it who have the keys.
+pub fn keyed(store: &EmbeddedLog) -> Arc<dyn LogStore> {
+    store.with_keys(Arc::new(AllKeys))
 }
 
 /// A page or an error, page after page, until the end or the first error.
@@ -214,7 +236,7 @@ pub async fn read_all(
     log: LogId,
     from: Position,
 ) -> (Vec<Entry>, Result<(), ReadError>) {
-    let (mut entries, mut next) = (Vec::new(), from);
+    let (mut entries, mut next, store) = (Vec::new(), from, keyed(store));
     loop {
         let limit = ReadLimit { entries_max: usize::MAX, bytes_max: 64 << 10 };
         match store.read(log, next, limit).await {

@@ -242,6 +242,9 @@ impl LogClient {
             }
             ReadError::Corrupt { .. } => life.damaged(e),
             ReadError::Io { .. } => life.unavailable(e),
+            ReadError::Locked { .. } => {
+                life.judge.fail(format!("LOCKED: {log} holds nothing sealed: {e}"))
+            }
         }
     }
 

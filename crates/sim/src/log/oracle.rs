@@ -122,7 +122,7 @@ impl LogOracle {
         let id = self.batches.len() as u32;
         let began = self.now();
         let entries = (0..sizes.len() as u32).map(|i| self.entry(id, i, sizes[i as usize]));
-        let batch = Batch { at, entries: entries.collect() };
+        let batch = Batch { at, entries: entries.collect(), seal: None };
         let state = BatchState::InFlight;
         self.batches.push(BatchModel { log, sizes, state, began, ended: Tick::MAX });
         (id, batch)

@@ -1,12 +1,13 @@
 //! What the examples that measure share: a log that only answers, and processor time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_base::Timestamp;
 use millstream_env::BoxFuture;
 use millstream_log::{
-    AppendError, Batch, Entries, LogError, LogId, LogStore, Position, PositionRange, ReadError,
-    ReadLimit, Tail,
+    AppendError, Batch, ChunkKeys, Entries, LogError, LogId, LogStore, Position, PositionRange,
+    ReadError, ReadLimit, Tail,
 };
 use tokio::sync::watch;
 
@@ -45,6 +46,9 @@ impl LogStore for NoLog {
     }
     fn find(&self, log: LogId, _: Timestamp) -> BoxFuture<'_, Result<Position, ReadError>> {
         Box::pin(async move { Err(ReadError::NotFound { log }) })
+    }
+    fn with_keys(&self, _: Arc<dyn ChunkKeys>) -> Arc<dyn LogStore> {
+        Arc::new(NoLog)
     }
     fn tail(&self, log: LogId) -> Result<watch::Receiver<Tail>, LogError> {
         Err(LogError::NotFound { log })

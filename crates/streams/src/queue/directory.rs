@@ -8,12 +8,14 @@ use std::sync::Arc;
 use millstream_base::{QueueArn, QueueId, Scope, StreamName};
 use millstream_env::Env;
 use millstream_meta::{Document, Key, MetaError, MetaStore, Mirror, Revision, Row, Watch, mirror};
+use millstream_policy::Policy;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::row::{PREFIX, QueueRow, key_of, name_of};
 use super::stats::QueueStats;
 use crate::error::{Error, Result};
+use crate::policy_copy;
 
 /// Rows that one scan of the store asks for.
 const SCAN_PAGE: usize = 100;
@@ -25,6 +27,8 @@ pub(crate) struct QueueSnapshot {
     pub(crate) revision: Revision,
     pub(crate) row: QueueRow,
     pub(crate) stats: Arc<QueueStats>,
+    /// The row's policy, compiled.
+    pub(crate) policy: Option<Arc<Policy>>,
 }
 
 impl QueueSnapshot {
@@ -40,7 +44,8 @@ impl QueueSnapshot {
         let before = before.filter(|b| b.row.family == row.family);
         let stats = before.map(|b| b.stats.clone()).unwrap_or_default();
         let queue = QueueArn { scope: scope.clone(), id: row.id.clone() };
-        Ok(QueueSnapshot { queue, name, revision, row, stats })
+        let policy = row.policy.as_deref().and_then(|text| policy_copy::compile(&queue, text));
+        Ok(QueueSnapshot { queue, name, revision, row, stats, policy })
     }
 }
 

@@ -140,7 +140,7 @@ impl Journal {
     }
 
     async fn append(&self, at: Timestamp, entries: Vec<NewEntry>) -> Result<Position> {
-        let appended = self.log.append(vec![(self.id, Batch { at, entries })]).await;
+        let appended = self.log.append(vec![(self.id, Batch { at, entries, seal: None })]).await;
         let range = appended.into_iter().next().expect("one batch, one result")?;
         Ok(range.first)
     }

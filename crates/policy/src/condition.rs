@@ -1,0 +1,390 @@
+//! The `Condition` of a statement: operators over condition keys.
+//!
+//! All keys of all operators must hold; of a key's values one must, or none with the operators that
+//! negate. A key that the request does not have fails the operators that ask for something, and
+//! passes those that negate, those with `IfExists` and those with `ForAllValues`.
+
+use std::net::IpAddr;
+
+use crate::context::{Context, Found, Item, tag_of};
+use crate::date;
+use crate::fault::{Fault, Result, wrong};
+use crate::json::Node;
+use crate::network::Network;
+use crate::principal::{Principal, PrincipalKind};
+use crate::template::{Reading, Template};
+
+/// One operator with one key.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    key: Key,
+    quantifier: Quantifier,
+    if_exists: bool,
+    /// `…Not…`
+    negated: bool,
+    test: Test,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quantifier {
+    /// No word before the operator. One value of the key is enough.
+    None,
+    ForAllValues,
+    ForAnyValue,
+}
+
+/// What is compared, with the values of the policy.
+#[derive(Clone, Debug)]
+enum Test {
+    Equals(Vec<Template>),
+    EqualsIgnoringCase(Vec<Template>),
+    Like(Vec<Template>),
+    Arn(Vec<Template>),
+    Number(Order, Vec<f64>),
+    /// Milliseconds since the epoch.
+    Date(Order, Vec<i64>),
+    Bool(Vec<bool>),
+    Binary(Vec<Vec<u8>>),
+    Address(Vec<Network>),
+    /// Whether the key must be absent.
+    Null(Vec<bool>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A condition key: its name, or a family and a tag's key. Neither minds the case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    name: Box<str>,
+    tag: Option<Box<str>>,
+    own: Option<Own>,
+}
+
+/// Keys that follow from the principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Own {
+    Arn,
+    Account,
+    Type,
+    Tag,
+    Username,
+    UserId,
+    IsService,
+    ServiceName,
+}
+
+/// Where conditions and variables look for values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'f> {
+    pub principal: &'f Principal,
+    pub context: &'f Context<'f>,
+}
+
+impl Facts<'_> {
+    pub(crate) fn find(&self, key: &Key) -> Option<Found<'_>> {
+        let given = self.context.find(&key.name, key.tag.as_deref());
+        given.or_else(|| self.own(key)).filter(|found| !found.is_empty())
+    }
+
+    fn own(&self, key: &Key) -> Option<Found<'_>> {
+        let who = self.principal;
+        let Some(own) = key.own else {
+            let name = (key.name.as_ref(), key.tag.is_none());
+            let fact =
+                who.facts.iter().find(|(fact, _)| name.1 && fact.eq_ignore_ascii_case(name.0));
+            return fact.map(|(_, value)| Found::Text(value));
+        };
+        let is_service = who.kind == PrincipalKind::Service;
+        Some(match own {
+            Own::Arn if is_service => return None,
+            Own::Arn => Found::Text(who.principal_arn()),
+            Own::Account => Found::Text(who.account.as_ref()?.as_str()),
+            Own::Type => Found::Text(match who.kind {
+                PrincipalKind::Root => "Account",
+                PrincipalKind::User { .. } => "User",
+                PrincipalKind::AssumedRole { .. } => "AssumedRole",
+                PrincipalKind::WebIdentity => "FederatedUser",
+                PrincipalKind::Anonymous => "Anonymous",
+                PrincipalKind::Service => return None,
+            }),
+            Own::Tag => Found::Text(tag_of(&who.tags, key.tag.as_deref()?)?),
+            Own::Username => match &who.kind {
+                PrincipalKind::User { name } => Found::Text(name),
+                _ => return None,
+            },
+            Own::UserId if who.user_id.is_empty() => return None,
+            Own::UserId => Found::Text(&who.user_id),
+            Own::IsService => Found::Flag(is_service),
+            Own::ServiceName if is_service => Found::Text(&who.arn),
+            Own::ServiceName => return None,
+        })
+    }
+}
+
+impl Key {
+    pub(crate) fn of(text: &str) -> Key {
+        let (name, tag) = match text.split_once('/') {
+            Some((name, tag)) => (name, Some(tag.into())),
+            None => (text, None),
+        };
+        let own = match (&*name.to_ascii_lowercase(), &tag) {
+            ("aws:principalarn", None) => Some(Own::Arn),
+            ("aws:principalaccount", None) => Some(Own::Account),
+            ("aws:principaltype", None) => Some(Own::Type),
+            ("aws:principaltag", Some(_)) => Some(Own::Tag),
+            ("aws:username", None) => Some(Own::Username),
+            ("aws:userid", None) => Some(Own::UserId),
+            ("aws:principalisawsservice", None) => Some(Own::IsService),
+            ("aws:principalservicename", None) => Some(Own::ServiceName),
+            _ => None,
+        };
+        Key { name: name.into(), tag, own }
+    }
+
+    /// As the policy writes it.
+    pub(crate) fn text(&self) -> String {
+        match &self.tag {
+            Some(tag) => format!("{}/{tag}", self.name),
+            None => self.name.to_string(),
+        }
+    }
+}
+
+impl Condition {
+    /// All conditions of a statement. `variables`: whether the document knows variables.
+    pub(crate) fn parse_all(at: &str, value: &Node, variables: bool) -> Result<Vec<Condition>> {
+        let Node::Object(operators) = value else { return wrong(at, "an object") };
+        let mut conditions = vec![];
+        for (operator, keys) in operators {
+            let at = format!("{at}.{operator}");
+            let Node::Object(keys) = keys else { return wrong(at, "an object") };
+            for (key, values) in keys {
+                let at = format!("{at}.{key}");
+                conditions.push(Condition::parse(&at, operator, key, values, variables)?);
+            }
+        }
+        Ok(conditions)
+    }
+
+    fn parse(at: &str, operator: &str, key: &str, values: &Node, vars: bool) -> Result<Condition> {
+        let (quantifier, rest) = match operator.split_once(':') {
+            Some((word, rest)) if word.eq_ignore_ascii_case("ForAllValues") => {
+                (Quantifier::ForAllValues, rest)
+            }
+            Some((word, rest)) if word.eq_ignore_ascii_case("ForAnyValue") => {
+                (Quantifier::ForAnyValue, rest)
+            }
+            _ => (Quantifier::None, operator),
+        };
+        let lower = rest.to_ascii_lowercase();
+        let (name, if_exists) = match lower.strip_suffix("ifexists") {
+            Some(name) => (name, true),
+            None => (&*lower, false),
+        };
+        let values = plain_values(at, values)?;
+        let (test, negated) = Test::parse(at, name, &values, vars)?;
+        if matches!(test, Test::Null(_)) && (if_exists || quantifier != Quantifier::None) {
+            return Err(Fault::Unknown { at: at.to_owned() });
+        }
+        if key.is_empty() {
+            return wrong(at, "under the name of a condition key");
+        }
+        Ok(Condition { key: Key::of(key), quantifier, if_exists, negated, test })
+    }
+
+    /// Whether it holds.
+    pub(crate) fn holds(&self, facts: &Facts) -> bool {
+        let found = facts.find(&self.key);
+        if let Test::Null(absent) = &self.test {
+            return absent.contains(&found.is_none());
+        }
+        let Some(found) = found else {
+            return match self.quantifier {
+                _ if self.if_exists => true,
+                Quantifier::ForAllValues => true,
+                Quantifier::ForAnyValue => false,
+                Quantifier::None => self.negated,
+            };
+        };
+        let fits = |item: Item| self.test.fits(item, facts);
+        match self.quantifier {
+            Quantifier::ForAllValues => found.all(|item| fits(item) != self.negated),
+            Quantifier::ForAnyValue => found.any(|item| fits(item) != self.negated),
+            Quantifier::None => found.any(fits) != self.negated,
+        }
+    }
+
+    /// The keys that it and its variables name.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        let templates: &[Template] = match &self.test {
+            Test::Equals(t) | Test::EqualsIgnoringCase(t) | Test::Like(t) | Test::Arn(t) => t,
+            _ => &[],
+        };
+        std::iter::once(&self.key).chain(templates.iter().flat_map(Template::keys))
+    }
+}
+
+impl Test {
+    /// The test of an operator's name in lower case, and whether the operator negates it.
+    fn parse(at: &str, name: &str, values: &[String], variables: bool) -> Result<(Test, bool)> {
+        let templates = |wildcards: bool| {
+            let reading = Reading { wildcards, variables };
+            values.iter().map(|text| Template::parse(at, text, reading)).collect::<Result<Vec<_>>>()
+        };
+        let numbers = |order: Order| Ok(Test::Number(order, each(at, values, "a number", number)?));
+        let dates = |order: Order| Ok(Test::Date(order, each(at, values, "a date", date::parse)?));
+        let bools = || each(at, values, "true or false", flag);
+        Ok(match name {
+            "stringequals" => (Test::Equals(templates(false)?), false),
+            "stringnotequals" => (Test::Equals(templates(false)?), true),
+            "stringequalsignorecase" => (Test::EqualsIgnoringCase(templates(false)?), false),
+            "stringnotequalsignorecase" => (Test::EqualsIgnoringCase(templates(false)?), true),
+            "stringlike" => (Test::Like(templates(true)?), false),
+            "stringnotlike" => (Test::Like(templates(true)?), true),
+            "arnequals" | "arnlike" => (Test::Arn(templates(true)?), false),
+            "arnnotequals" | "arnnotlike" => (Test::Arn(templates(true)?), true),
+            "numericequals" => (numbers(Order::Equal)?, false),
+            "numericnotequals" => (numbers(Order::Equal)?, true),
+            "numericlessthan" => (numbers(Order::Less)?, false),
+            "numericlessthanequals" => (numbers(Order::LessOrEqual)?, false),
+            "numericgreaterthan" => (numbers(Order::Greater)?, false),
+            "numericgreaterthanequals" => (numbers(Order::GreaterOrEqual)?, false),
+            "dateequals" => (dates(Order::Equal)?, false),
+            "datenotequals" => (dates(Order::Equal)?, true),
+            "datelessthan" => (dates(Order::Less)?, false),
+            "datelessthanequals" => (dates(Order::LessOrEqual)?, false),
+            "dategreaterthan" => (dates(Order::Greater)?, false),
+            "dategreaterthanequals" => (dates(Order::GreaterOrEqual)?, false),
+            "bool" => (Test::Bool(bools()?), false),
+            "null" => (Test::Null(bools()?), false),
+            "binaryequals" => (Test::Binary(each(at, values, "base64", base64)?), false),
+            "ipaddress" => (Test::Address(each(at, values, NETWORK, Network::parse)?), false),
+            "notipaddress" => (Test::Address(each(at, values, NETWORK, Network::parse)?), true),
+            _ => return wrong(at, "under a condition operator"),
+        })
+    }
+
+    /// Whether one value of the request fits one value of the policy.
+    fn fits(&self, item: Item, facts: &Facts) -> bool {
+        match self {
+            Test::Equals(templates) | Test::Like(templates) => {
+                let text = item.text();
+                templates.iter().any(|template| template.fits(&text, facts))
+            }
+            Test::EqualsIgnoringCase(templates) => {
+                let text = item.text();
+                templates.iter().any(|template| template.equals_ignoring_case(&text, facts))
+            }
+            Test::Arn(templates) => {
+                let text = item.text();
+                templates.iter().any(|template| template.fits_arn(&text, facts))
+            }
+            Test::Number(order, wanted) => item_number(item)
+                .is_some_and(|found| wanted.iter().any(|wanted| order.holds(found, *wanted))),
+            Test::Date(order, wanted) => item_date(item)
+                .is_some_and(|found| wanted.iter().any(|wanted| order.holds(found, *wanted))),
+            Test::Bool(wanted) => item_flag(item).is_some_and(|found| wanted.contains(&found)),
+            Test::Binary(wanted) => {
+                base64(&item.text()).is_some_and(|found| wanted.contains(&found))
+            }
+            Test::Address(wanted) => item_address(item)
+                .is_some_and(|found| wanted.iter().any(|network| network.has(found))),
+            Test::Null(_) => unreachable!("absence is no matter of values"),
+        }
+    }
+}
+
+const NETWORK: &str = "an IP address or a network such as 203.0.113.0/24";
+
+impl Order {
+    fn holds<T: PartialOrd>(self, found: T, wanted: T) -> bool {
+        match self {
+            Order::Equal => found == wanted,
+            Order::Less => found < wanted,
+            Order::LessOrEqual => found <= wanted,
+            Order::Greater => found > wanted,
+            Order::GreaterOrEqual => found >= wanted,
+        }
+    }
+}
+
+/// A value or a list of values, as texts.
+fn plain_values(at: &str, values: &Node) -> Result<Vec<String>> {
+    let plain = |value: &Node| match value {
+        Node::Text(text) | Node::Number(text) => Some(text.clone()),
+        Node::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    };
+    let read: Option<Vec<String>> = match values {
+        Node::List(items) => items.iter().map(plain).collect(),
+        one => plain(one).map(|text| vec![text]),
+    };
+    read.map_or_else(|| wrong(at, "a value or a list of values"), Ok)
+}
+
+fn each<T>(
+    at: &str,
+    values: &[String],
+    wanted: &'static str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>> {
+    values.iter().map(|text| read(text).map_or_else(|| wrong(at, wanted), Ok)).collect()
+}
+
+fn number(text: &str) -> Option<f64> {
+    let plain = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E');
+    text.bytes().all(plain).then(|| text.parse().ok()).flatten().filter(|n: &f64| n.is_finite())
+}
+
+fn flag(text: &str) -> Option<bool> {
+    match text {
+        _ if text.eq_ignore_ascii_case("true") => Some(true),
+        _ if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    base64_simd::STANDARD.decode_to_vec(text).ok()
+}
+
+fn item_number(item: Item) -> Option<f64> {
+    match item {
+        Item::Number(value) => Some(value as f64),
+        Item::Time(time) => Some(time.as_secs() as f64),
+        Item::Text(text) => number(text),
+        Item::Flag(_) | Item::Address(_) => None,
+    }
+}
+
+fn item_date(item: Item) -> Option<i64> {
+    match item {
+        Item::Time(time) => i64::try_from(time.as_millis()).ok(),
+        Item::Number(secs) => secs.checked_mul(1000),
+        Item::Text(text) => date::parse(text),
+        Item::Flag(_) | Item::Address(_) => None,
+    }
+}
+
+fn item_flag(item: Item) -> Option<bool> {
+    match item {
+        Item::Flag(value) => Some(value),
+        Item::Text(text) => flag(text),
+        _ => None,
+    }
+}
+
+fn item_address(item: Item) -> Option<IpAddr> {
+    match item {
+        Item::Address(address) => Some(address),
+        Item::Text(text) => text.parse().ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,248 @@
+//! IAM and STS.
+
+use super::{Form, Further, Group, Service, TAG_KEYS, TAGS, When};
+
+pub(super) static IAM: Service = Service {
+    prefix: "iam",
+    groups: &[
+        Group {
+            resource: Form::User,
+            keys: &[],
+            operations: &[
+                "CreateAccessKey",
+                "DeleteAccessKey",
+                "DeleteLoginProfile",
+                "DeleteUser",
+                "GetAccessKeyLastUsed",
+                "GetLoginProfile",
+                "GetUser",
+                "GetUserPolicy",
+                "ListAccessKeys",
+                "ListAttachedUserPolicies",
+                "ListGroupsForUser",
+                "ListMFADevices",
+                "ListSSHPublicKeys",
+                "ListServiceSpecificCredentials",
+                "ListSigningCertificates",
+                "ListUserPolicies",
+                "ListUserTags",
+                "UpdateAccessKey",
+                "UpdateUser",
+            ],
+        },
+        Group { resource: Form::User, keys: TAGS, operations: &["TagUser"] },
+        Group { resource: Form::User, keys: TAG_KEYS, operations: &["UntagUser"] },
+        Group {
+            resource: Form::User,
+            keys: &["aws:RequestTag", "aws:TagKeys", "iam:PermissionsBoundary"],
+            operations: &["CreateUser"],
+        },
+        Group {
+            resource: Form::User,
+            keys: &["iam:PermissionsBoundary"],
+            operations: &[
+                "DeleteUserPermissionsBoundary",
+                "DeleteUserPolicy",
+                "PutUserPermissionsBoundary",
+                "PutUserPolicy",
+            ],
+        },
+        Group {
+            resource: Form::User,
+            keys: &["iam:PermissionsBoundary", "iam:PolicyARN"],
+            operations: &["AttachUserPolicy", "DetachUserPolicy"],
+        },
+        Group {
+            resource: Form::Group,
+            keys: &[],
+            operations: &[
+                "AddUserToGroup",
+                "CreateGroup",
+                "DeleteGroup",
+                "DeleteGroupPolicy",
+                "GetGroup",
+                "GetGroupPolicy",
+                "ListAttachedGroupPolicies",
+                "ListGroupPolicies",
+                "PutGroupPolicy",
+                "RemoveUserFromGroup",
+                "UpdateGroup",
+            ],
+        },
+        Group {
+            resource: Form::Group,
+            keys: &["iam:PolicyARN"],
+            operations: &["AttachGroupPolicy", "DetachGroupPolicy"],
+        },
+        Group {
+            resource: Form::Role,
+            keys: &[],
+            operations: &[
+                "DeleteRole",
+                "GetRole",
+                "GetRolePolicy",
+                "ListAttachedRolePolicies",
+                "ListInstanceProfilesForRole",
+                "ListRolePolicies",
+                "ListRoleTags",
+                "UpdateAssumeRolePolicy",
+                "UpdateRole",
+                "UpdateRoleDescription",
+            ],
+        },
+        Group { resource: Form::Role, keys: TAGS, operations: &["TagRole"] },
+        Group { resource: Form::Role, keys: TAG_KEYS, operations: &["UntagRole"] },
+        Group {
+            resource: Form::Role,
+            keys: &["aws:RequestTag", "aws:TagKeys", "iam:PermissionsBoundary"],
+            operations: &["CreateRole"],
+        },
+        Group {
+            resource: Form::Role,
+            keys: &["iam:PermissionsBoundary"],
+            operations: &[
+                "DeleteRolePermissionsBoundary",
+                "DeleteRolePolicy",
+                "PutRolePermissionsBoundary",
+                "PutRolePolicy",
+            ],
+        },
+        Group {
+            resource: Form::Role,
+            keys: &["iam:PermissionsBoundary", "iam:PolicyARN"],
+            operations: &["AttachRolePolicy", "DetachRolePolicy"],
+        },
+        Group {
+            resource: Form::ManagedPolicy,
+            keys: &[],
+            operations: &[
+                "CreatePolicyVersion",
+                "DeletePolicy",
+                "DeletePolicyVersion",
+                "GetPolicy",
+                "GetPolicyVersion",
+                "ListEntitiesForPolicy",
+                "ListPolicyTags",
+                "ListPolicyVersions",
+                "SetDefaultPolicyVersion",
+            ],
+        },
+        Group {
+            resource: Form::ManagedPolicy,
+            keys: TAGS,
+            operations: &["CreatePolicy", "TagPolicy"],
+        },
+        Group { resource: Form::ManagedPolicy, keys: TAG_KEYS, operations: &["UntagPolicy"] },
+        Group {
+            resource: Form::Provider,
+            keys: &[],
+            operations: &[
+                "AddClientIDToOpenIDConnectProvider",
+                "DeleteOpenIDConnectProvider",
+                "GetOpenIDConnectProvider",
+                "ListOpenIDConnectProviderTags",
+                "RemoveClientIDFromOpenIDConnectProvider",
+                "UpdateOpenIDConnectProviderThumbprint",
+            ],
+        },
+        Group {
+            resource: Form::Provider,
+            keys: TAGS,
+            operations: &["CreateOpenIDConnectProvider", "TagOpenIDConnectProvider"],
+        },
+        Group {
+            resource: Form::Provider,
+            keys: TAG_KEYS,
+            operations: &["UntagOpenIDConnectProvider"],
+        },
+        Group {
+            // The simulations that name a principal: a user, a group or a role.
+            resource: Form::Named,
+            keys: &[],
+            operations: &["GetContextKeysForPrincipalPolicy", "SimulatePrincipalPolicy"],
+        },
+        Group {
+            resource: Form::Any,
+            keys: &[],
+            operations: &[
+                "CreateAccountAlias",
+                "DeleteAccountAlias",
+                "GetAccountAuthorizationDetails",
+                "GetAccountSummary",
+                "GetContextKeysForCustomPolicy",
+                "ListAccountAliases",
+                "ListGroups",
+                "ListOpenIDConnectProviders",
+                "ListPolicies",
+                "ListRoles",
+                "ListUsers",
+                "SimulateCustomPolicy",
+            ],
+        },
+    ],
+    renamed: &[],
+    further: &[
+        Further {
+            operation: "CreateUser",
+            when: When::Tags,
+            action: "iam:TagUser",
+            resource: Form::User,
+        },
+        Further {
+            operation: "CreateRole",
+            when: When::Tags,
+            action: "iam:TagRole",
+            resource: Form::Role,
+        },
+        Further {
+            operation: "CreatePolicy",
+            when: When::Tags,
+            action: "iam:TagPolicy",
+            resource: Form::ManagedPolicy,
+        },
+        Further {
+            operation: "CreateOpenIDConnectProvider",
+            when: When::Tags,
+            action: "iam:TagOpenIDConnectProvider",
+            resource: Form::Provider,
+        },
+    ],
+    others: &["PassRole"],
+};
+
+pub(super) static STS: Service = Service {
+    prefix: "sts",
+    groups: &[
+        Group {
+            resource: Form::Role,
+            keys: &[
+                "aws:RequestTag",
+                "aws:TagKeys",
+                "sts:ExternalId",
+                "sts:RoleSessionName",
+                "sts:SourceIdentity",
+                "sts:TransitiveTagKeys",
+            ],
+            operations: &["AssumeRole", "AssumeRoleWithWebIdentity"],
+        },
+        Group {
+            // GetCallerIdentity and GetSessionToken are allowed to everyone, whatever policies say.
+            resource: Form::Any,
+            keys: &[],
+            operations: &[
+                "DecodeAuthorizationMessage",
+                "GetAccessKeyInfo",
+                "GetCallerIdentity",
+                "GetSessionToken",
+            ],
+        },
+    ],
+    renamed: &[],
+    further: &[Further {
+        operation: "AssumeRole",
+        when: When::Tags,
+        action: "sts:TagSession",
+        resource: Form::Role,
+    }],
+    others: &["AssumeRoleWithSAML", "GetFederationToken", "SetSourceIdentity", "TagSession"],
+};

@@ -1,0 +1,137 @@
+//! Kinesis Data Streams.
+
+use super::{Form, Further, Group, Service, TAG_KEYS, TAGS, When};
+
+pub(super) static KINESIS: Service = Service {
+    prefix: "kinesis",
+    groups: &[
+        Group {
+            resource: Form::Stream,
+            keys: &[],
+            operations: &[
+                "DecreaseStreamRetentionPeriod",
+                "DeleteStream",
+                "DescribeStream",
+                "DescribeStreamSummary",
+                "DisableEnhancedMonitoring",
+                "EnableEnhancedMonitoring",
+                "GetRecords",
+                "GetShardIterator",
+                "IncreaseStreamRetentionPeriod",
+                "ListShards",
+                "ListStreamConsumers",
+                "ListTagsForStream",
+                "MergeShards",
+                "PutRecord",
+                "PutRecords",
+                "SplitShard",
+                "StartStreamEncryption",
+                "StopStreamEncryption",
+                "UpdateMaxRecordSize",
+                "UpdateShardCount",
+                "UpdateStreamMode",
+                "UpdateStreamRecordDistributionStrategy",
+                "UpdateStreamWarmThroughput",
+            ],
+        },
+        Group {
+            resource: Form::Stream,
+            keys: TAGS,
+            operations: &["AddTagsToStream", "CreateStream", "RegisterStreamConsumer"],
+        },
+        Group { resource: Form::Stream, keys: TAG_KEYS, operations: &["RemoveTagsFromStream"] },
+        Group {
+            resource: Form::Consumer,
+            keys: &[],
+            operations: &["DeregisterStreamConsumer", "DescribeStreamConsumer", "SubscribeToShard"],
+        },
+        Group {
+            resource: Form::Queue,
+            keys: &[],
+            operations: &[
+                "AcknowledgeDeadLetterQueueRecords",
+                "AcknowledgeQueueRecords",
+                "DeleteQueue",
+                "DescribeQueue",
+                "ReceiveDeadLetterQueueRecords",
+                "ReceiveQueueRecords",
+                "RestoreDeadLetterQueueRecords",
+                "UpdateDeadLetterQueueRecordsVisibility",
+                "UpdateQueue",
+                "UpdateQueueRecordsVisibility",
+            ],
+        },
+        Group { resource: Form::Queue, keys: TAGS, operations: &["CreateQueue"] },
+        Group {
+            resource: Form::Channel,
+            keys: &[],
+            operations: &["DeleteChannel", "DescribeChannel", "UpdateChannel"],
+        },
+        Group { resource: Form::Channel, keys: TAGS, operations: &["CreateChannel"] },
+        Group {
+            resource: Form::Named,
+            keys: &[],
+            operations: &[
+                "DeleteResourcePolicy",
+                "GetResourcePolicy",
+                "ListTagsForResource",
+                "PutResourcePolicy",
+            ],
+        },
+        Group { resource: Form::Named, keys: TAGS, operations: &["TagResource"] },
+        Group { resource: Form::Named, keys: TAG_KEYS, operations: &["UntagResource"] },
+        Group {
+            resource: Form::Any,
+            keys: &[],
+            operations: &[
+                "DescribeAccountSettings",
+                "DescribeLimits",
+                "ListChannels",
+                "ListQueues",
+                "ListStreams",
+                "UpdateAccountSettings",
+            ],
+        },
+    ],
+    renamed: &[],
+    further: &[
+        // "To add tags at creation the caller needs AddTagsToStream": guide, "Tagging your streams".
+        Further {
+            operation: "CreateStream",
+            when: When::Tags,
+            action: "kinesis:AddTagsToStream",
+            resource: Form::Stream,
+        },
+        Further {
+            operation: "RegisterStreamConsumer",
+            when: When::Tags,
+            action: "kinesis:TagResource",
+            resource: Form::Consumer,
+        },
+        Further {
+            operation: "CreateQueue",
+            when: When::Always,
+            action: "kinesis:AssociateStreamsWithQueue",
+            resource: Form::Stream,
+        },
+        Further {
+            operation: "CreateQueue",
+            when: When::Tags,
+            action: "kinesis:TagResource",
+            resource: Form::Queue,
+        },
+        Further {
+            operation: "CreateChannel",
+            when: When::Role,
+            action: "iam:PassRole",
+            resource: Form::Role,
+        },
+        Further {
+            operation: "CreateChannel",
+            when: When::Tags,
+            action: "kinesis:TagResource",
+            resource: Form::Channel,
+        },
+    ],
+    others: &["AssociateStreamsWithQueue"],
+};
