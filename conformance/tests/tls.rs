@@ -61,7 +61,11 @@ const EXPECTED: [Expected; 5] = [
 /// Asks as each caller, and once without trust in the server's certificate.
 ///
 /// `ask`: what a client says to the server at an endpoint; with a CA file or without.
-fn play(client: &str, expected: &[Expected], ask: &dyn Fn(&Server, Caller, Option<&Path>) -> String) {
+fn play(
+    client: &str,
+    expected: &[Expected],
+    ask: &dyn Fn(&Server, Caller, Option<&Path>) -> String,
+) {
     let options = Options { config: KEYS.to_owned(), args: vec![SELF_SIGNED.to_owned()] };
     let mut server = Server::start(options).expect("the server starts");
     for (caller, parts) in expected {
@@ -88,7 +92,8 @@ fn run(mut command: Command, caller: Caller, ca: Option<&Path>, ca_variable: &st
         .env("PYTHONUTF8", "1")
         .env_remove("AWS_PROFILE")
         .env_remove("AWS_SESSION_TOKEN");
-    for variable in ["AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"] {
+    for variable in ["AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"]
+    {
         command.env_remove(variable);
     }
     if let Some(ca) = ca {

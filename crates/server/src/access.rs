@@ -11,9 +11,7 @@ use http::request::Parts;
 use http::{HeaderValue, header};
 use millstream_base::Timestamp;
 use millstream_policy::tables::{self, Rule};
-use millstream_policy::{
-    Action, Ask, Context, Decision, Principal, Resource, ResourcePolicy, Rights, Value, decide,
-};
+use millstream_policy::{Action, Ask, Context, Decision, Resource, ResourcePolicy, Value, decide};
 
 use crate::peer::Peer;
 use crate::services::Call;
@@ -21,12 +19,7 @@ use crate::services::Call;
 /// Condition keys that every request may have, beside those of [`allowed`]'s caller.
 const GLOBAL_KEYS: usize = 10;
 
-/// A caller's identity and what it carries.
-#[derive(Clone, Debug)]
-pub struct Who {
-    pub principal: Principal,
-    pub rights: Rights,
-}
+pub use millstream_identity::Authenticated as Who;
 
 /// Where and when a request came from. Gathered for callers with an identity only.
 #[derive(Clone, Debug)]
@@ -65,16 +58,33 @@ pub fn allowed<'a>(
     mut context: Context<'a>,
 ) -> Result<(), String> {
     let Some(who) = &call.caller.who else { return Ok(()) };
-    let region = call.caller.scope.region.as_str();
-    context.set_text("aws:RequestedRegion", region);
-    context.set("aws:ViaAWSService", Value::Flag(false));
     if let Some(owner) = &resource.owner {
         context.set_text("aws:ResourceAccount", owner.as_str().to_owned());
     }
-    let mut endpoint_policy = None;
+    describe(call, &mut context);
+    let endpoint_policy = call.origin.as_ref().and_then(|o| o.peer.door.policy.as_deref());
+    let ask = Ask {
+        principal: &who.principal,
+        rights: &who.rights,
+        action,
+        resource,
+        resource_policy: policy,
+        endpoint_policy,
+        context: &context,
+    };
+    match decide(&ask) {
+        Decision::Allow => Ok(()),
+        Decision::Deny(reason) => Err(reason.sentence(&ask)),
+    }
+}
+
+/// Adds the condition keys that every request has.
+pub fn describe<'a>(call: &'a Call, context: &mut Context<'a>) {
+    let region = call.caller.scope.region.as_str();
+    context.set_text("aws:RequestedRegion", region);
+    context.set("aws:ViaAWSService", Value::Flag(false));
     if let Some(origin) = &call.origin {
         let door = &origin.peer.door;
-        endpoint_policy = door.policy.as_deref();
         let address = Value::Address(origin.peer.address.ip().to_canonical());
         match &door.endpoint_id {
             // As on AWS: through an endpoint a caller has no address of the public network.
@@ -90,19 +100,6 @@ pub fn allowed<'a>(
         if let Some(agent) = origin.user_agent.as_ref().and_then(|agent| agent.to_str().ok()) {
             context.set_text("aws:UserAgent", agent);
         }
-    }
-    let ask = Ask {
-        principal: &who.principal,
-        rights: &who.rights,
-        action,
-        resource,
-        resource_policy: policy,
-        endpoint_policy,
-        context: &context,
-    };
-    match decide(&ask) {
-        Decision::Allow => Ok(()),
-        Decision::Deny(reason) => Err(reason.sentence(&ask)),
     }
 }
 

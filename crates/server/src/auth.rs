@@ -2,7 +2,8 @@
 //! account and region.
 //!
 //! In mode "any" a request must look signed, in AWS's forms, and whoever signed it is welcome. In
-//! mode "keys" the signature is checked over the body with one of the configured keys.
+//! mode "keys" the signature is checked over the body with one of the configured keys. In mode "iam"
+//! it is checked with the key of an identity, whose rights then decide what it may do.
 //!
 //! An access key id of twelve digits is taken as the account; everyone else acts in the default
 //! account, or in the one of their key. The region is that of the credential scope.
@@ -12,6 +13,9 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use millstream_base::{AccountId, Arn, Region, Scope, Timestamp};
+use millstream_identity::{Found, Identities, Stranger};
+use millstream_policy::{Principal, Rights};
+use millstream_secrets::Secret;
 use millstream_wire::sigv4::{Claim, Scope as KeyScope, SigningKey, UNSIGNED_PAYLOAD};
 use millstream_wire::{Service, ServiceError};
 use parking_lot::RwLock;
@@ -31,12 +35,19 @@ pub struct Authenticator {
     account: AccountId,
     region: Region,
     keys: HashMap<String, Key>,
-    derived: RwLock<HashMap<(String, KeyScope), SigningKey>>,
+    identities: Identities,
+    derived: RwLock<HashMap<(String, KeyScope), Derived>>,
 }
 
 struct Key {
-    secret: String,
+    secret: Arc<Secret>,
     account: Option<AccountId>,
+}
+
+/// A signing key, and the secret that it was derived from: a key id may be given another secret.
+struct Derived {
+    secret: Arc<Secret>,
+    key: SigningKey,
 }
 
 /// A caller, as far as the mode of authentication proves it.
@@ -52,11 +63,15 @@ pub struct Caller {
 impl Authenticator {
     /// # Errors
     /// An account or region of the configuration that is none.
-    pub fn new(server: &Server, auth: &Auth) -> Result<Self, millstream_base::NameError> {
+    pub fn new(
+        server: &Server,
+        auth: &Auth,
+        identities: Identities,
+    ) -> Result<Self, millstream_base::NameError> {
         let mut keys = HashMap::new();
         for key in &auth.keys {
             let account = key.account.as_deref().map(AccountId::new).transpose()?;
-            let secret = key.secret_access_key.clone();
+            let secret = Arc::new(Secret::from(key.secret_access_key.as_str()));
             keys.insert(key.access_key_id.clone(), Key { secret, account });
         }
         Ok(Authenticator {
@@ -64,16 +79,17 @@ impl Authenticator {
             account: AccountId::new(&server.account)?,
             region: Region::new(&server.region)?,
             keys,
+            identities,
             derived: RwLock::default(),
         })
     }
 
     /// Whether the body's hash will be needed: hashing is the largest part of a request's cost.
     pub fn wants_hash(&self, parts: &Parts) -> bool {
-        self.mode == AuthMode::Keys && !is_unsigned(parts)
+        self.mode != AuthMode::Any && !is_unsigned(parts)
     }
 
-    /// Checks the claim that the request makes and, in mode "keys", its proof, which must be for
+    /// Checks the claim that the request makes and, in the other modes than "any", its proof, which must be for
     /// `service`. `payload_hash` is there when [`Authenticator::wants_hash`] asked for it.
     ///
     /// # Errors
@@ -90,18 +106,24 @@ impl Authenticator {
             return Ok(caller);
         }
         let claim = Claim::of(parts)?;
-        let account = match self.mode {
-            AuthMode::Any => None,
-            AuthMode::Keys => self.prove(parts, payload_hash, now, &claim, service)?,
+        let (account, who) = match self.mode {
+            AuthMode::Any => (None, None),
+            AuthMode::Keys => {
+                let key = self.keys.get(&claim.access_key_id).ok_or_else(unrecognized)?;
+                self.prove(parts, payload_hash, now, &claim, service, &key.secret)?;
+                (key.account, None)
+            }
+            AuthMode::Iam => {
+                let found = self.find(&claim, now)?;
+                self.prove(parts, payload_hash, now, &claim, service, &found.secret)?;
+                found.note_use(now, &claim.scope.service, &claim.scope.region);
+                (found.who.principal.account, Some(found.who))
+            }
         };
         let account =
             account.or_else(|| AccountId::new(&claim.access_key_id).ok()).unwrap_or(self.account);
         let region = Region::new(&claim.scope.region).unwrap_or_else(|_| self.region.clone());
-        Ok(Caller {
-            access_key_id: claim.access_key_id,
-            scope: Scope::new(account, region),
-            who: None,
-        })
+        Ok(Caller { access_key_id: claim.access_key_id, scope: Scope::new(account, region), who })
     }
 
     /// The identity that the client's certificate stands for, if the request is not signed: a
@@ -122,7 +144,23 @@ impl Authenticator {
         Caller { access_key_id: String::new(), scope, who: None }
     }
 
-    /// The account of the key that signed, if its configuration names one.
+    /// Who signed nothing and shows a token of an identity provider instead, to be looked at by the
+    /// operation itself. May do nothing else.
+    pub fn bearer(&self) -> Caller {
+        let (principal, rights) = (Principal::anonymous(), Rights::default());
+        let who = Who { principal, rights, session: None };
+        Caller { who: Some(Arc::new(who)), ..self.nobody() }
+    }
+
+    fn find(&self, claim: &Claim, now: Timestamp) -> Result<Found, ServiceError> {
+        let token = claim.session_token.as_deref();
+        self.identities.find(&claim.access_key_id, token, now).map_err(|stranger| match stranger {
+            Stranger::Unknown => unrecognized(),
+            Stranger::Expired => expired(),
+        })
+    }
+
+    /// Whether the request was signed with `secret`, for `service`, now.
     fn prove(
         &self,
         parts: &Parts,
@@ -130,8 +168,8 @@ impl Authenticator {
         now: Timestamp,
         claim: &Claim,
         service: &'static Service,
-    ) -> Result<Option<AccountId>, ServiceError> {
-        let key = self.keys.get(&claim.access_key_id).ok_or_else(unrecognized)?;
+        secret: &Arc<Secret>,
+    ) -> Result<(), ServiceError> {
         let name = service.signing_name;
         if claim.scope.service != name {
             return Err(invalid_signature(format!(
@@ -140,21 +178,22 @@ impl Authenticator {
         }
         claim.check_time(now.as_secs())?;
         let payload_hash = payload_hash.unwrap_or(UNSIGNED_PAYLOAD);
-        claim.verify(parts, payload_hash, &self.signing_key(claim, &key.secret))?;
-        Ok(key.account)
+        claim.verify(parts, payload_hash, &self.signing_key(claim, secret))
     }
 
-    fn signing_key(&self, claim: &Claim, secret: &str) -> SigningKey {
+    fn signing_key(&self, claim: &Claim, secret: &Arc<Secret>) -> SigningKey {
         let name = (claim.access_key_id.clone(), claim.scope.clone());
-        if let Some(key) = self.derived.read().get(&name) {
-            return key.clone();
+        if let Some(known) = self.derived.read().get(&name)
+            && Arc::ptr_eq(&known.secret, secret)
+        {
+            return known.key.clone();
         }
-        let key = SigningKey::derive(secret, &claim.scope);
+        let key = SigningKey::derive(secret.expose_text().unwrap_or_default(), &claim.scope);
         let mut derived = self.derived.write();
         if derived.len() >= SIGNING_KEYS_MAX {
             derived.clear(); // mostly of days that are over; the rest is derived again
         }
-        derived.insert(name, key.clone());
+        derived.insert(name, Derived { secret: secret.clone(), key: key.clone() });
         key
     }
 }
@@ -168,6 +207,14 @@ fn unrecognized() -> ServiceError {
         "UnrecognizedClientException",
         400,
         "The security token included in the request is invalid.",
+    )
+}
+
+fn expired() -> ServiceError {
+    ServiceError::new(
+        "ExpiredTokenException",
+        400,
+        "The security token included in the request is expired",
     )
 }
 

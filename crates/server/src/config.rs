@@ -6,7 +6,9 @@
 //!
 //! Environment: `MILLSTREAM_<SECTION>__<KEY>`, as in `MILLSTREAM_LIMITS__BODY_BYTES_MAX=8MiB`.
 
+mod audit;
 mod doors;
+mod identity;
 mod keys;
 mod load;
 mod quotas;
@@ -19,10 +21,12 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use audit::{Audit, Management, Unwritable};
 pub use doors::{
     CertificatePrincipal, CertificateSource, ClientCertificates, DoorPlan, ListenerSection, Tls,
     TlsPlan,
 };
+pub use identity::{Identity, Oidc};
 pub use keys::{Keys, Ring};
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
 pub use quotas::{QuotaMode, Quotas, StreamQuotas};
@@ -37,11 +41,13 @@ pub struct Config {
     pub server: Server,
     pub limits: Limits,
     pub auth: Auth,
+    pub identity: Identity,
     pub logging: Logging,
     pub storage: Storage,
     pub streams: Streams,
     pub monitoring: Monitoring,
     pub quotas: Quotas,
+    pub audit: Audit,
     pub tls: Tls,
     /// Listeners beside those of `server.listen`.
     pub listener: Vec<ListenerSection>,
@@ -113,6 +119,8 @@ pub enum AuthMode {
     Any,
     /// A request must be signed with one of the access keys.
     Keys,
+    /// A request must be signed with a key of an identity, whose policies decide what it may do.
+    Iam,
 }
 
 /// An access key that may sign requests.
@@ -361,11 +369,13 @@ impl Config {
         self.server.print(&mut out);
         self.limits.print(&mut out);
         self.auth.print(&mut out);
+        self.identity.print(&mut out);
         self.logging.print(&mut out);
         self.storage.print(&mut out);
         self.streams.print(&mut out);
         self.monitoring.print(&mut out);
         self.quotas.print(&mut out);
+        self.audit.print(&mut out);
         self.tls.print(&mut out);
         self.print_listeners(&mut out);
         self.keys.print(&mut out);
@@ -399,7 +409,9 @@ impl Config {
                 "limits.connections_max and limits.http2_streams_max must be at least 1".to_owned()
             );
         }
+        self.identity.check()?;
         self.quotas.settings()?;
+        self.audit.check()?;
         self.keys.check()?;
         self.streams.scaling.options(&self.streams.autoscale).map(drop)
     }
@@ -415,10 +427,13 @@ impl Auth {
                 " \"any\": a request must look signed, whoever signed it is welcome.",
                 " \"keys\": it must be signed with one of the [[auth.keys]]: access_key_id,",
                 " secret_access_key and, if wanted, the account the key acts in.",
+                " \"iam\": it must be signed with an access key or session of an identity, and policies",
+                " decide what it may do. See [identity].",
             ],
             &quoted(match self.mode {
                 AuthMode::Any => "any",
                 AuthMode::Keys => "keys",
+                AuthMode::Iam => "iam",
             }),
         );
         section::print_key(

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod access;
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod config;
@@ -25,6 +26,7 @@ pub mod metrics;
 pub mod node;
 pub mod peer;
 pub mod pipeline;
+mod private_file;
 pub mod router;
 pub mod sampler;
 pub mod services;

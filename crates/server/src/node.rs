@@ -4,6 +4,7 @@
 //! let running requests finish within the drain time, stop the engine, close the stores.
 
 mod doors;
+mod identities;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,25 +12,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use millstream_base::Scope;
 use millstream_env::{Env, Task};
+use millstream_identity::Identities;
 use millstream_monitoring::Monitoring;
 use millstream_streams::Streams;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::audit::Auditor;
 use crate::auth::Authenticator;
 use crate::body::BodyReader;
 use crate::config::{AuthMode, Config};
 use crate::ids::RequestIds;
 use crate::keys::{Keys, KeysError};
 use crate::listener::{Connections, Listener, Phase};
-use crate::metrics::{LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures};
+use crate::metrics::{
+    AuditFigures, LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures,
+};
 use crate::pipeline::Pipeline;
 use crate::router::Op;
 use crate::sampler::Sampler;
+use crate::services::cloudtrail::CloudTrail;
 use crate::services::cloudwatch::CloudWatch;
+use crate::services::iam::Iam;
 use crate::services::kinesis::DataStreams;
 use crate::services::kms::KeyService;
+use crate::services::sts::Sts;
 use crate::stores::{Stores, StoresError};
 use crate::tls::TlsError;
 use doors::Certificates;
@@ -48,6 +57,12 @@ pub enum StartError {
     Keys(#[from] KeysError),
     #[error("metrics: {0}")]
     Monitoring(#[from] millstream_monitoring::Error),
+    #[error("audit trail in {dir}: {source}")]
+    Audit { dir: String, source: millstream_audit::OpenError },
+    #[error("{0}")]
+    Setting(String),
+    #[error("identities: {0}")]
+    Identities(String),
     #[error(transparent)]
     Name(#[from] millstream_base::NameError),
     /// Anyone could do anything from anywhere, and nobody said that this is meant.
@@ -80,6 +95,7 @@ pub struct RunningNode {
     speaks_tls: bool,
     streams: Streams,
     monitoring: Monitoring,
+    identities: identities::Running,
     keys: Keys,
     sampler: Sampler,
     sampling: Task,
@@ -125,7 +141,17 @@ impl Node {
         .await?;
         let interval = config.monitoring.flush_interval.0;
         let sampler = Sampler::new(env.clone(), streams.clone(), monitoring.clone(), interval);
-        let pipeline = Arc::new(pipeline(&env, &config, &streams, &monitoring, &keys, &stores)?);
+        let root = keys.root.clone();
+        let identities = identities::open(&env, &config, stores.meta.clone(), root).await?;
+        let engines = Engines {
+            streams: &streams,
+            monitoring: &monitoring,
+            identities: &identities.engine,
+            keys: &keys,
+        };
+        let ids = Arc::new(RequestIds::new(&env));
+        let auditor = auditor(&env, &config, &data_dir, &streams, ids.clone()).await?;
+        let pipeline = Arc::new(pipeline(&env, &config, engines, &stores, ids, auditor)?);
         let (phase, watched) = watch::channel(Phase::Serving);
         let connections =
             Connections::new(env.clone(), config.limits.clone(), pipeline.clone(), watched);
@@ -153,6 +179,7 @@ impl Node {
             speaks_tls: doors.speaks_tls,
             streams,
             monitoring,
+            identities,
             keys,
             sampler,
             sampling,
@@ -164,28 +191,79 @@ impl Node {
     }
 }
 
+/// The keeper of the audit trail, if there is to be one.
+async fn auditor(
+    env: &Env,
+    config: &Config,
+    data_dir: &Path,
+    streams: &Streams,
+    ids: Arc<RequestIds>,
+) -> Result<Option<Arc<Auditor>>, StartError> {
+    if !config.audit.enabled {
+        return Ok(None);
+    }
+    let failed = |source| StartError::Audit { dir: data_dir.display().to_string(), source };
+    let trail = Stores::audit_env(env, data_dir).await.map_err(|error| failed(error.into()))?;
+    let sync = config.storage.sync && !config.server.ephemeral;
+    let opened = Auditor::open(trail, &config.audit, sync, ids).await;
+    let (mut auditor, repair) = opened.map_err(failed)?;
+    if let Some(repair) = repair {
+        let (file, bytes, lines) = (&repair.file, repair.bytes, repair.lines);
+        let kept = &repair.kept_as;
+        tracing::warn!(
+            file,
+            bytes,
+            lines,
+            kept,
+            "the audit trail had a torn end, cut off and kept"
+        );
+    }
+    let head = auditor.recorder().head();
+    tracing::info!(entries = head.n, hash = %head.hash, "the audit trail goes on");
+    let account = millstream_base::AccountId::new(&config.server.account)?;
+    let home = Scope::new(account, millstream_base::Region::new(&config.server.region)?);
+    auditor.deliver(streams, home).map_err(StartError::Setting)?;
+    Ok(Some(Arc::new(auditor)))
+}
+
+/// What answers requests in the end.
+struct Engines<'a> {
+    streams: &'a Streams,
+    monitoring: &'a Monitoring,
+    identities: &'a Identities,
+    keys: &'a Keys,
+}
+
 /// The way of every request, with all it needs.
 fn pipeline(
     env: &Env,
     config: &Config,
-    streams: &Streams,
-    monitoring: &Monitoring,
-    keys: &Keys,
+    engines: Engines<'_>,
     stores: &Stores,
+    ids: Arc<RequestIds>,
+    auditor: Option<Arc<Auditor>>,
 ) -> Result<Pipeline, StartError> {
+    let Engines { streams, monitoring, identities, keys } = engines;
     let metrics = Arc::new(Metrics::new(Op::names()));
     metrics.add(LogFigures(stores.log.clone()));
     metrics.add(StreamFigures(streams.clone()));
     metrics.add(QueueFigures(streams.clone()));
     metrics.add(MonitoringFigures(monitoring.clone()));
+    if let Some(auditor) = &auditor {
+        metrics.add(AuditFigures(auditor.clone()));
+    }
     Ok(Pipeline {
         env: env.clone(),
-        ids: RequestIds::new(env),
+        ids,
         bodies: BodyReader::new(&config.limits),
-        authenticator: Authenticator::new(&config.server, &config.auth)?,
+        authenticator: Authenticator::new(&config.server, &config.auth, identities.clone())?,
         kinesis: DataStreams::new(streams.clone()),
         cloudwatch: CloudWatch::new(env.clone(), monitoring.clone()),
+        iam: Iam::new(identities.clone()),
+        sts: Sts::new(env.clone(), identities.clone()),
         kms: KeyService::new(keys.kms.clone()),
+        cloudtrail: CloudTrail::new(env.clone(), auditor.clone()),
+        auditor,
         metrics,
         slow_request_time: config.logging.slow_request_time.0,
         ready: AtomicBool::new(false),
@@ -235,9 +313,15 @@ impl RunningNode {
         self.openness
     }
 
-    /// Looks at the files of certificates now.
+    /// Where the key of the first administrator was written, if this start made it.
+    pub fn admin_key_file(&self) -> Option<&Path> {
+        self.identities.admin_key_file.as_deref()
+    }
+
+    /// Looks at the files of certificates and identities now.
     pub fn reload(&self) {
         self.certificates.reload();
+        self.identities.reload();
     }
 
     pub fn data_dir(&self) -> &Path {
@@ -311,11 +395,15 @@ impl RunningNode {
         let _ = self.phase.send(Phase::Closing);
         // Cut connections let go of their requests at once.
         let _ = tokio::time::timeout(CLOSING_TIME, self.connections.all_closed()).await;
+        if let Some(auditor) = &self.pipeline.auditor {
+            auditor.close().await;
+        }
         self.sampling.abort();
         self.certificates.stop();
         self.streams.shutdown().await;
         self.sampler.sample();
         self.monitoring.shutdown().await;
+        self.identities.stop().await;
         self.keys.kms.shutdown().await;
         self.stores.close().await;
         if let Some(dir) = self.temporary.take() {
@@ -335,7 +423,7 @@ impl RunningNode {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         // Only a node with files to look at takes over the signal, which else ends a process.
-        let mut hangup = match self.certificates.is_empty() {
+        let mut hangup = match self.certificates.is_empty() && self.identities.is_undeclared() {
             true => None,
             false => Some(signal(SignalKind::hangup())?),
         };

@@ -132,15 +132,14 @@ fn fuzz_handshakes() {
 #[test]
 fn fuzz_http_within_tls() {
     let stage = Stage::new();
-    bolero::check!()
-        .with_iterations(ITERATIONS)
-        .with_type::<(Vec<u8>, Vec<u8>)>()
-        .for_each(|(pieces, bytes)| {
+    bolero::check!().with_iterations(ITERATIONS).with_type::<(Vec<u8>, Vec<u8>)>().for_each(
+        |(pieces, bytes)| {
             let mut sent: Vec<u8> = Vec::new();
             for piece in pieces.iter().take(20) {
                 sent.extend_from_slice(PIECES[usize::from(*piece) % PIECES.len()]);
             }
             sent.extend_from_slice(bytes);
             stage.check(async { drop(stage.within(&sent).await) });
-        });
+        },
+    );
 }
