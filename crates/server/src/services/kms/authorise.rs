@@ -157,7 +157,9 @@ impl KeyService {
     ) -> Result<(), ServiceError> {
         let arn = key.arn.to_string();
         let policy = self.compiled.of(&settings::policy_of(key));
-        let Some(policy) = policy else { return Err(errors::access_denied("No policy allows it.")) };
+        let Some(policy) = policy else {
+            return Err(errors::access_denied("No policy allows it."));
+        };
         let mut given = crypto_context(about, context);
         given.set_tags("aws:ResourceTag", key.tags());
         if let Some(Ok(KeyName::Alias(alias))) =
