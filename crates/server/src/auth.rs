@@ -103,7 +103,7 @@ impl Authenticator {
         service: &'static Service,
     ) -> Result<Caller, ServiceError> {
         if let Some(caller) = self.of_certificate(parts) {
-            return Ok(caller);
+            return caller;
         }
         let claim = Claim::of(parts)?;
         let (account, who) = match self.mode {
@@ -128,14 +128,21 @@ impl Authenticator {
 
     /// The identity that the client's certificate stands for, if the request is not signed: a
     /// signature says more exactly who calls.
-    fn of_certificate(&self, parts: &Parts) -> Option<Caller> {
-        let principal = Peer::of(parts).principal()?;
+    fn of_certificate(&self, parts: &Parts) -> Option<Result<Caller, ServiceError>> {
+        let arn = Peer::of(parts).principal()?;
         if Claim::is_made(parts) {
             return None;
         }
-        let account = Arn::parse(principal).map_or(self.account, |arn| arn.account);
+        let account = Arn::parse(arn).map_or(self.account, |arn| arn.account);
+        let who = match self.mode {
+            AuthMode::Any | AuthMode::Keys => None,
+            AuthMode::Iam => match self.identities.simulated(account, arn) {
+                Ok((principal, rights)) => Some(Arc::new(Who { principal, rights, session: None })),
+                Err(_) => return Some(Err(unrecognized())),
+            },
+        };
         let scope = Scope::new(account, self.region.clone());
-        Some(Caller { access_key_id: String::new(), scope })
+        Some(Ok(Caller { access_key_id: String::new(), scope, who }))
     }
 
     /// A caller of the default account and region that signed nothing: for the node's own questions.
