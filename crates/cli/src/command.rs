@@ -6,6 +6,7 @@ use crate::args::Global;
 use crate::audit::AuditArgs;
 use crate::bench::args::BenchArgs;
 use crate::fsck::FsckArgs;
+use crate::keys::KeysArgs;
 use crate::put::PutArgs;
 use crate::serve::ServeArgs;
 use crate::streams::StreamsArgs;
@@ -49,6 +50,8 @@ pub enum Command {
     Fsck(FsckArgs),
     /// Prove, show and search the audit trail of a node
     Audit(AuditArgs),
+    /// Make root keys; tell and change who holds that of a data directory
+    Keys(KeysArgs),
 }
 
 /// Client commands wait for the network; two threads do.
@@ -64,7 +67,8 @@ impl Command {
             | Command::Put(_)
             | Command::Tail(_)
             | Command::Fsck(_)
-            | Command::Audit(_) => Some(TOOL_THREADS),
+            | Command::Audit(_)
+            | Command::Keys(_) => Some(TOOL_THREADS),
         }
     }
 }

@@ -13,6 +13,7 @@ mod connect;
 #[path = "../../client/tests/fake/mod.rs"]
 mod fake;
 mod fsck;
+mod keys;
 mod logging;
 mod output;
 mod put;
@@ -60,6 +61,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tail(args) => tail::run(&cli.global, args).await,
         Command::Audit(args) => audit::run(&cli.global, args).await,
         Command::Fsck(args) => fsck::run(&cli.global, args).await,
+        Command::Keys(args) => keys::run(&cli.global, args).await,
         Command::Bench(args) => bench::run(&cli.global, args).await,
     }
 }
