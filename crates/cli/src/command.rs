@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::args::Global;
 use crate::bench::args::BenchArgs;
 use crate::fsck::FsckArgs;
+use crate::iam::IamArgs;
 use crate::put::PutArgs;
 use crate::serve::ServeArgs;
 use crate::streams::StreamsArgs;
@@ -38,6 +39,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Create, list, describe and delete streams
     Streams(StreamsArgs),
+    /// Manage users, keys, groups, roles and policies
+    Iam(IamArgs),
     /// Put lines as records
     Put(PutArgs),
     /// Show the records of all shards, as they come
@@ -57,9 +60,11 @@ impl Command {
         match self {
             Command::Serve(_) => None,
             Command::Bench(args) => Some(args.threads()),
-            Command::Streams(_) | Command::Put(_) | Command::Tail(_) | Command::Fsck(_) => {
-                Some(TOOL_THREADS)
-            }
+            Command::Streams(_)
+            | Command::Iam(_)
+            | Command::Put(_)
+            | Command::Tail(_)
+            | Command::Fsck(_) => Some(TOOL_THREADS),
         }
     }
 }

@@ -117,6 +117,16 @@ fn welcome(node: &RunningNode, region: &str) -> String {
         node.data_dir().display(),
         node.recovery()
     );
+    if let Some(file) = node.admin_key_file() {
+        let file = file.display();
+        return format!(
+            "Millstream {}\n{facts}\nadmin key  {file}\n\nTry:
+  export AWS_SHARED_CREDENTIALS_FILE={file}
+  aws kinesis list-streams --region {region} --endpoint-url {endpoint}
+  millstream iam users create ada --endpoint-url {endpoint}\n",
+            env!("CARGO_PKG_VERSION"),
+        );
+    }
     let option = match node.addr().port() {
         DEFAULT_PORT => String::new(),
         _ => format!(" --endpoint-url {endpoint}"),
