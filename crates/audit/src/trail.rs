@@ -150,6 +150,12 @@ impl Trail {
                 repaired = repaired.or(torn);
                 continue;
             };
+            if trail.options.sync {
+                // A killed process may have left what the system has and the disk has not: nothing
+                // must be built upon that.
+                file.sync_data()?;
+                trail.sync_names()?;
+            }
             trail.find_closed(&files, name)?;
             trail.head = head;
             if good < len {

@@ -228,6 +228,9 @@ pub const MAX_RECEIVE_COUNT_MAX: u32 = 1000;
 /// Most characters of a receipt handle. Source: model, ReceiptHandle.
 pub const RECEIPT_HANDLE_CHARS_MAX: usize = 1024;
 
+/// Most bytes of one LookupEvents call. Ours: one attribute of 2,000 characters, two times and a
+/// token fit many times over.
+pub const LOOKUP_EVENTS_BYTES_MAX: usize = 64 << 10;
 // Keys (KMS).
 
 /// Keys of an account and region, those that wait for deletion included. Source: developer guide of

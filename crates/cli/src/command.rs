@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::args::Global;
+use crate::audit::AuditArgs;
 use crate::bench::args::BenchArgs;
 use crate::fsck::FsckArgs;
 use crate::iam::IamArgs;
@@ -49,6 +50,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Check a data directory; say what is lost; repair it on request
     Fsck(FsckArgs),
+    /// Prove, show and search the audit trail of a node
+    Audit(AuditArgs),
 }
 
 /// Client commands wait for the network; two threads do.
@@ -64,7 +67,8 @@ impl Command {
             | Command::Iam(_)
             | Command::Put(_)
             | Command::Tail(_)
-            | Command::Fsck(_) => Some(TOOL_THREADS),
+            | Command::Fsck(_)
+            | Command::Audit(_) => Some(TOOL_THREADS),
         }
     }
 }

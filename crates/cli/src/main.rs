@@ -1,9 +1,10 @@
-//! The one binary: serve, streams, put, tail, bench, fsck.
+//! The one binary: serve, streams, put, tail, bench, fsck, audit.
 //!
 //! This file parses, starts the runtime, and turns the outcome into an exit code: 0 done, 1 not
 //! done or done in part (said on stderr), 2 wrong usage.
 
 mod args;
+mod audit;
 mod bench;
 mod command;
 mod connect;
@@ -59,6 +60,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Iam(args) => iam::run(&cli.global, args).await,
         Command::Put(args) => put::run(&cli.global, args).await,
         Command::Tail(args) => tail::run(&cli.global, args).await,
+        Command::Audit(args) => audit::run(&cli.global, args).await,
         Command::Fsck(args) => fsck::run(&cli.global, args).await,
         Command::Bench(args) => bench::run(&cli.global, args).await,
     }

@@ -216,8 +216,7 @@ impl DeclaredAccount {
         let names = |entities: &'_ [DeclaredEntity]| -> Vec<String> {
             entities.iter().map(|entity| entity.name.clone()).collect()
         };
-        for (what, entities) in
-            [("group", &self.group), ("role", &self.role), ("user", &self.user)]
+        for (what, entities) in [("group", &self.group), ("role", &self.role), ("user", &self.user)]
         {
             let names = names(entities);
             unique(what, names.iter().map(String::as_str).collect())?;

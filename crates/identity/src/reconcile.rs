@@ -125,7 +125,10 @@ impl Identities {
         }
         for provider in self.providers(account) {
             let named = declared.is_some_and(|declared| {
-                declared.oidc.iter().any(|p| provider_of(&p.url).eq_ignore_ascii_case(&provider.url))
+                declared
+                    .oidc
+                    .iter()
+                    .any(|p| provider_of(&p.url).eq_ignore_ascii_case(&provider.url))
             });
             if provider.declared && !named {
                 self.delete_provider(account, &oidc_arn(account, &provider.url)).await?;
@@ -266,7 +269,8 @@ impl Apply<'_> {
             deed = Some(Deed::Made);
         }
         let attached = self.attachments(&declared.policies)?;
-        let boundary = declared.boundary.as_deref().map(|name| self.attachment(name)).transpose()?;
+        let boundary =
+            declared.boundary.as_deref().map(|name| self.attachment(name)).transpose()?;
         let groups = self.groups(declared)?;
         let keys = self.keys(declared).await?;
         let sealing = self.identities.unsealing();

@@ -11,9 +11,7 @@ use http::request::Parts;
 use http::{HeaderValue, header};
 use millstream_base::Timestamp;
 use millstream_policy::tables::{self, Rule};
-use millstream_policy::{
-    Action, Ask, Context, Decision, Resource, ResourcePolicy, Value, decide,
-};
+use millstream_policy::{Action, Ask, Context, Decision, Resource, ResourcePolicy, Value, decide};
 
 use crate::peer::Peer;
 use crate::services::Call;

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::request::Parts;
-use millstream_base::{AccountId, Region, Scope, Timestamp};
+use millstream_base::{AccountId, Arn, Region, Scope, Timestamp};
 use millstream_identity::{Found, Identities, Stranger};
 use millstream_policy::{Principal, Rights};
 use millstream_secrets::Secret;
@@ -22,6 +22,7 @@ use parking_lot::RwLock;
 
 use crate::access::Who;
 use crate::config::{Auth, AuthMode, Server};
+use crate::peer::Peer;
 
 /// Derived keys kept: one per access key, day and region in use.
 const SIGNING_KEYS_MAX: usize = 1024;
@@ -101,6 +102,9 @@ impl Authenticator {
         now: Timestamp,
         service: &'static Service,
     ) -> Result<Caller, ServiceError> {
+        if let Some(caller) = self.of_certificate(parts) {
+            return caller;
+        }
         let claim = Claim::of(parts)?;
         let (account, who) = match self.mode {
             AuthMode::Any => (None, None),
@@ -120,6 +124,25 @@ impl Authenticator {
             account.or_else(|| AccountId::new(&claim.access_key_id).ok()).unwrap_or(self.account);
         let region = Region::new(&claim.scope.region).unwrap_or_else(|_| self.region.clone());
         Ok(Caller { access_key_id: claim.access_key_id, scope: Scope::new(account, region), who })
+    }
+
+    /// The identity that the client's certificate stands for, if the request is not signed: a
+    /// signature says more exactly who calls.
+    fn of_certificate(&self, parts: &Parts) -> Option<Result<Caller, ServiceError>> {
+        let arn = Peer::of(parts).principal()?;
+        if Claim::is_made(parts) {
+            return None;
+        }
+        let account = Arn::parse(arn).map_or(self.account, |arn| arn.account);
+        let who = match self.mode {
+            AuthMode::Any | AuthMode::Keys => None,
+            AuthMode::Iam => match self.identities.simulated(account, arn) {
+                Ok((principal, rights)) => Some(Arc::new(Who { principal, rights, session: None })),
+                Err(_) => return Some(Err(unrecognized())),
+            },
+        };
+        let scope = Scope::new(account, self.region.clone());
+        Some(Ok(Caller { access_key_id: String::new(), scope, who }))
     }
 
     /// A caller of the default account and region that signed nothing: for the node's own questions.

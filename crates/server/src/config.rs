@@ -6,6 +6,7 @@
 //!
 //! Environment: `MILLSTREAM_<SECTION>__<KEY>`, as in `MILLSTREAM_LIMITS__BODY_BYTES_MAX=8MiB`.
 
+mod audit;
 mod doors;
 mod identity;
 mod keys;
@@ -20,13 +21,14 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use audit::{Audit, Management, Unwritable};
 pub use doors::{
     CertificatePrincipal, CertificateSource, ClientCertificates, DoorPlan, ListenerSection, Tls,
     TlsPlan,
 };
+pub use identity::{Identity, Oidc};
 pub use keys::{Keys, Ring};
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
-pub use identity::{Identity, Oidc};
 pub use quotas::{QuotaMode, Quotas, StreamQuotas};
 pub use scaling::{Autoscale, AutoscaleStream, Scaling};
 use section::{TomlValue, quoted, section};
@@ -45,6 +47,7 @@ pub struct Config {
     pub streams: Streams,
     pub monitoring: Monitoring,
     pub quotas: Quotas,
+    pub audit: Audit,
     pub tls: Tls,
     /// Listeners beside those of `server.listen`.
     pub listener: Vec<ListenerSection>,
@@ -372,6 +375,7 @@ impl Config {
         self.streams.print(&mut out);
         self.monitoring.print(&mut out);
         self.quotas.print(&mut out);
+        self.audit.print(&mut out);
         self.tls.print(&mut out);
         self.print_listeners(&mut out);
         self.keys.print(&mut out);
@@ -381,6 +385,7 @@ impl Config {
     /// What types can't say.
     fn check(&self) -> Result<(), String> {
         self.doors()?;
+        self.tls.check()?;
         check_account("server.account", &self.server.account)?;
         if self.auth.mode == AuthMode::Keys && self.auth.keys.is_empty() {
             return Err(
@@ -406,6 +411,7 @@ impl Config {
         }
         self.identity.check()?;
         self.quotas.settings()?;
+        self.audit.check()?;
         self.keys.check()?;
         self.streams.scaling.options(&self.streams.autoscale).map(drop)
     }

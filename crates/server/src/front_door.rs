@@ -117,6 +117,14 @@ fn operation(target: &[u8]) -> Option<Op> {
 }
 
 impl Refusal {
+    /// The error of the ordinary form.
+    pub fn error(&self) -> Option<&ServiceError> {
+        match self {
+            Refusal::Error(error, _) => Some(error),
+            _ => None,
+        }
+    }
+
     /// The code that the answer carries, for counting; `None` where nothing failed.
     pub fn code(&self) -> Option<&str> {
         match self {

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod access;
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod config;
@@ -24,8 +25,8 @@ pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod peer;
-mod private_file;
 pub mod pipeline;
+mod private_file;
 pub mod router;
 pub mod sampler;
 pub mod services;

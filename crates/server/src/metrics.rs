@@ -5,6 +5,7 @@
 //! error codes come from fixed lists, streams are counted one by one up to [`STREAMS_MAX`] and
 //! together as `_other` beyond.
 
+mod audit;
 mod histogram;
 mod monitoring;
 mod process;
@@ -25,6 +26,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncod
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+pub use audit::AuditFigures;
 pub use histogram::LatencyHistogram;
 pub use monitoring::MonitoringFigures;
 use process::Process;

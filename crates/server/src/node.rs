@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use millstream_base::Scope;
 use millstream_env::{Env, Task};
 use millstream_identity::Identities;
 use millstream_monitoring::Monitoring;
@@ -19,16 +20,20 @@ use millstream_streams::Streams;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::audit::Auditor;
 use crate::auth::Authenticator;
 use crate::body::BodyReader;
 use crate::config::{AuthMode, Config};
 use crate::ids::RequestIds;
 use crate::keys::{Keys, KeysError};
 use crate::listener::{Connections, Listener, Phase};
-use crate::metrics::{LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures};
+use crate::metrics::{
+    AuditFigures, LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures,
+};
 use crate::pipeline::Pipeline;
 use crate::router::Op;
 use crate::sampler::Sampler;
+use crate::services::cloudtrail::CloudTrail;
 use crate::services::cloudwatch::CloudWatch;
 use crate::services::iam::Iam;
 use crate::services::kinesis::DataStreams;
@@ -53,6 +58,10 @@ pub enum StartError {
     Keys(#[from] KeysError),
     #[error("metrics: {0}")]
     Monitoring(#[from] millstream_monitoring::Error),
+    #[error("audit trail in {dir}: {source}")]
+    Audit { dir: String, source: millstream_audit::OpenError },
+    #[error("{0}")]
+    Setting(String),
     #[error("identities: {0}")]
     Identities(String),
     #[error(transparent)]
@@ -141,7 +150,9 @@ impl Node {
             identities: &identities.engine,
             keys: &keys,
         };
-        let pipeline = Arc::new(pipeline(&env, &config, engines, &stores)?);
+        let ids = Arc::new(RequestIds::new(&env));
+        let auditor = auditor(&env, &config, &data_dir, &streams, ids.clone()).await?;
+        let pipeline = Arc::new(pipeline(&env, &config, engines, &stores, ids, auditor)?);
         let (phase, watched) = watch::channel(Phase::Serving);
         let connections =
             Connections::new(env.clone(), config.limits.clone(), pipeline.clone(), watched);
@@ -196,6 +207,41 @@ impl Node {
     }
 }
 
+/// The keeper of the audit trail, if there is to be one.
+async fn auditor(
+    env: &Env,
+    config: &Config,
+    data_dir: &Path,
+    streams: &Streams,
+    ids: Arc<RequestIds>,
+) -> Result<Option<Arc<Auditor>>, StartError> {
+    if !config.audit.enabled {
+        return Ok(None);
+    }
+    let failed = |source| StartError::Audit { dir: data_dir.display().to_string(), source };
+    let trail = Stores::audit_env(env, data_dir).await.map_err(|error| failed(error.into()))?;
+    let sync = config.storage.sync && !config.server.ephemeral;
+    let opened = Auditor::open(trail, &config.audit, sync, ids).await;
+    let (mut auditor, repair) = opened.map_err(failed)?;
+    if let Some(repair) = repair {
+        let (file, bytes, lines) = (&repair.file, repair.bytes, repair.lines);
+        let kept = &repair.kept_as;
+        tracing::warn!(
+            file,
+            bytes,
+            lines,
+            kept,
+            "the audit trail had a torn end, cut off and kept"
+        );
+    }
+    let head = auditor.recorder().head();
+    tracing::info!(entries = head.n, hash = %head.hash, "the audit trail goes on");
+    let account = millstream_base::AccountId::new(&config.server.account)?;
+    let home = Scope::new(account, millstream_base::Region::new(&config.server.region)?);
+    auditor.deliver(streams, home).map_err(StartError::Setting)?;
+    Ok(Some(Arc::new(auditor)))
+}
+
 /// What answers requests in the end.
 struct Engines<'a> {
     streams: &'a Streams,
@@ -210,6 +256,8 @@ fn pipeline(
     config: &Config,
     engines: Engines<'_>,
     stores: &Stores,
+    ids: Arc<RequestIds>,
+    auditor: Option<Arc<Auditor>>,
 ) -> Result<Pipeline, StartError> {
     let Engines { streams, monitoring, identities, keys } = engines;
     let metrics = Arc::new(Metrics::new(Op::names()));
@@ -217,9 +265,12 @@ fn pipeline(
     metrics.add(StreamFigures(streams.clone()));
     metrics.add(QueueFigures(streams.clone()));
     metrics.add(MonitoringFigures(monitoring.clone()));
+    if let Some(auditor) = &auditor {
+        metrics.add(AuditFigures(auditor.clone()));
+    }
     Ok(Pipeline {
         env: env.clone(),
-        ids: RequestIds::new(env),
+        ids,
         bodies: BodyReader::new(&config.limits),
         authenticator: Authenticator::new(&config.server, &config.auth, identities.clone())?,
         kinesis: DataStreams::new(streams.clone()),
@@ -227,6 +278,8 @@ fn pipeline(
         iam: Iam::new(identities.clone()),
         sts: Sts::new(env.clone(), identities.clone()),
         kms: KeyService::new(keys.kms.clone()),
+        cloudtrail: CloudTrail::new(env.clone(), auditor.clone()),
+        auditor,
         metrics,
         slow_request_time: config.logging.slow_request_time.0,
         ready: AtomicBool::new(false),
@@ -358,6 +411,9 @@ impl RunningNode {
         let _ = self.phase.send(Phase::Closing);
         // Cut connections let go of their requests at once.
         let _ = tokio::time::timeout(CLOSING_TIME, self.connections.all_closed()).await;
+        if let Some(auditor) = &self.pipeline.auditor {
+            auditor.close().await;
+        }
         self.sampling.abort();
         self.certificates.stop();
         self.streams.shutdown().await;

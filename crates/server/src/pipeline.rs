@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use millstream_api::{cloudwatch, iam, kinesis, kms, sts};
+use millstream_api::{cloudtrail, cloudwatch, iam, kinesis, kms, sts};
 use millstream_env::Env;
 use millstream_wire::operation::Body as ReplyBody;
 use millstream_wire::query::Query;
@@ -27,7 +27,8 @@ use millstream_wire::{Codec, Reply, Rpc, ServiceError};
 use tokio::time::Instant;
 
 use crate::access::Origin;
-use crate::auth::Authenticator;
+use crate::audit::{Auditor, Heard, Notes, Told, without_secrets};
+use crate::auth::{Authenticator, Caller};
 use crate::body::{BodyError, BodyReader, Reading, RequestBody};
 use crate::dialect::{self, Dialect};
 use crate::front_door::{self, Refusal};
@@ -36,18 +37,19 @@ use crate::ids::{RequestId, RequestIds};
 use crate::metrics::{self, Metrics, Observation};
 use crate::router::{self, Input, Op, Target, Visit};
 use crate::services::Call;
+use crate::services::cloudtrail::CloudTrail;
 use crate::services::cloudwatch::CloudWatch;
 use crate::services::iam::Iam;
 use crate::services::kinesis::DataStreams;
-use crate::services::sts::Sts;
 use crate::services::kms::KeyService;
+use crate::services::sts::Sts;
 
 pub use answer::AnswerBody;
 
 /// Everything a request needs on its way.
 pub struct Pipeline {
     pub(crate) env: Env,
-    pub(crate) ids: RequestIds,
+    pub(crate) ids: Arc<RequestIds>,
     pub(crate) bodies: BodyReader,
     pub(crate) authenticator: Authenticator,
     pub(crate) kinesis: DataStreams,
@@ -55,6 +57,9 @@ pub struct Pipeline {
     pub(crate) iam: Iam,
     pub(crate) sts: Sts,
     pub(crate) kms: KeyService,
+    pub(crate) cloudtrail: CloudTrail,
+    /// `None`: nothing is recorded.
+    pub(crate) auditor: Option<Arc<Auditor>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) slow_request_time: Duration,
     /// `/readyz` says yes: from the end of recovery to the beginning of the drain.
@@ -64,8 +69,12 @@ pub struct Pipeline {
 /// What became known of a request on its way, for counting and logging.
 #[derive(Default)]
 struct Seen {
-    op: Option<Op>,
+    op: Option<(Op, Dialect)>,
     request_bytes: u64,
+    /// Who called, once that is proven.
+    caller: Option<Caller>,
+    /// What an audit wants to know of the call.
+    notes: Option<Notes>,
 }
 
 impl Pipeline {
@@ -96,6 +105,7 @@ impl Pipeline {
             let serve = AssertUnwindSafe(tracing::Instrument::instrument(serve, span));
             serve.catch_unwind().await.unwrap_or_else(|_| Err(broken_promise(&parts)))
         };
+        let served = self.audit(&parts, id, &seen, served).await;
         let response = respond(&parts, id, &served);
         self.note(id, &seen, &served, started.elapsed());
         response.map(|body| answer::finish(body, served.ok()))
@@ -132,7 +142,8 @@ impl Pipeline {
                 visit.target(bytes)?
             }
         };
-        seen.op = Some(target.op);
+        seen.op = Some((target.op, target.dialect));
+        seen.notes = self.auditor.as_ref().and_then(|auditor| auditor.notes(target.op));
         tracing::Span::current().record("operation", target.op.name());
         let service = target.op.info().service;
         let caller = match target.op {
@@ -143,39 +154,81 @@ impl Pipeline {
             }
         };
         let caller = caller.map_err(|error| unauthenticated(error, &target))?;
+        if let Some(auditor) = &self.auditor {
+            let refused = |error| Refusal::Error(error, target.dialect);
+            auditor.before(target.op).map_err(refused)?;
+        }
+        seen.caller = seen.notes.is_some().then(|| caller.clone());
         let origin = caller.who.is_some().then(|| Origin::of(parts, self.env.now()));
         let call = Call { id, caller, origin };
         let _memory = body.permit; // until the answer is made
-        self.dispatch(&call, target).await
+        self.dispatch(&call, target, seen.notes.as_ref()).await
+    }
+
+    /// The answer, once the call is in the audit trail where it has to be.
+    async fn audit(
+        &self,
+        parts: &Parts,
+        id: RequestId,
+        seen: &Seen,
+        served: Result<Reply, Refusal>,
+    ) -> Result<Reply, Refusal> {
+        let (Some(auditor), Some((op, dialect)), true) =
+            (&self.auditor, seen.op, seen.notes.is_some())
+        else {
+            return served;
+        };
+        let told = Told {
+            op,
+            id,
+            caller: seen.caller.as_ref(),
+            notes: seen.notes.as_ref(),
+            error: served.as_ref().err().and_then(Refusal::error),
+            home: self.authenticator.nobody().scope,
+        };
+        match auditor.after(parts, told).await {
+            Ok(()) => served,
+            Err(error) => Err(Refusal::Error(error, dialect)),
+        }
     }
 
     /// Decodes, validates, authorises, runs and encodes.
-    async fn dispatch(&self, call: &Call, target: Target) -> Result<Reply, Refusal> {
+    async fn dispatch(
+        &self,
+        call: &Call,
+        target: Target,
+        notes: Option<&Notes>,
+    ) -> Result<Reply, Refusal> {
         let Target { op, dialect, input } = target;
-        let reply = match (op, input) {
-            (Op::Kinesis(op), Input::Body(codec, body)) => {
-                kinesis::dispatch(&self.kinesis, call, op, Rpc { codec, body }).await
+        let reply = match input {
+            Input::Body(codec, body) => {
+                let rpc = Heard::new(Rpc { codec, body }, notes);
+                match op {
+                    Op::Kinesis(op) => kinesis::dispatch(&self.kinesis, call, op, rpc).await,
+                    Op::CloudWatch(op) => {
+                        cloudwatch::dispatch(&self.cloudwatch, call, op, rpc).await
+                    }
+                    Op::CloudTrail(op) => {
+                        cloudtrail::dispatch(&self.cloudtrail, call, op, rpc).await
+                    }
+                    Op::Kms(op) => kms::dispatch(&self.kms, call, op, rpc).await,
+                    Op::Iam(_) | Op::Sts(_) => Err(ServiceError::unknown_operation()),
+                }
             }
-            (Op::CloudWatch(op), Input::Body(codec, body)) => {
-                cloudwatch::dispatch(&self.cloudwatch, call, op, Rpc { codec, body }).await
+            Input::Form(form) => {
+                let request_id = call.id.as_str().to_owned();
+                let query = Heard::new(Query { form, request_id }, notes);
+                match op {
+                    Op::CloudWatch(op) => {
+                        cloudwatch::dispatch(&self.cloudwatch, call, op, query).await
+                    }
+                    Op::Iam(op) => iam::dispatch(&self.iam, call, op, query).await,
+                    Op::Sts(op) => sts::dispatch(&self.sts, call, op, query).await,
+                    Op::Kinesis(_) | Op::CloudTrail(_) | Op::Kms(_) => {
+                        Err(ServiceError::unknown_operation())
+                    }
+                }
             }
-            (Op::CloudWatch(op), Input::Form(form)) => {
-                let query = Query { form, request_id: call.id.as_str().to_owned() };
-                cloudwatch::dispatch(&self.cloudwatch, call, op, query).await
-            }
-            (Op::Iam(op), Input::Form(form)) => {
-                let query = Query { form, request_id: call.id.as_str().to_owned() };
-                iam::dispatch(&self.iam, call, op, query).await
-            }
-            (Op::Sts(op), Input::Form(form)) => {
-                let query = Query { form, request_id: call.id.as_str().to_owned() };
-                sts::dispatch(&self.sts, call, op, query).await
-            }
-            (Op::Kms(op), Input::Body(codec, body)) => {
-                kms::dispatch(&self.kms, call, op, Rpc { codec, body }).await
-            }
-            (Op::Kinesis(_) | Op::Kms(_), Input::Form(_))
-            | (Op::Iam(_) | Op::Sts(_), Input::Body(..)) => Err(ServiceError::unknown_operation()),
         };
         let mut reply = reply.map_err(|error| Refusal::Error(error, dialect))?;
         if let Dialect::QueryCompatible(codec, _) = dialect
@@ -232,13 +285,13 @@ impl Pipeline {
             Err(refusal) => (refusal.code(), 0),
         };
         self.metrics.requests().observe(Observation {
-            operation: seen.op.map(Op::index),
+            operation: seen.op.map(|(op, _)| op.index()),
             error,
             took,
             request_bytes: seen.request_bytes,
             response_bytes,
         });
-        let operation = seen.op.map_or("-", |op| op.name());
+        let operation = seen.op.map_or("-", |(op, _)| op.name());
         let took_ms = took.as_millis() as u64;
         match served {
             Err(Refusal::Error(error, _)) if error.status >= 500 => {
@@ -246,7 +299,7 @@ impl Pipeline {
                 tracing::error!(%id, operation, code = %error.code, message, took_ms, "failed");
             }
             Err(Refusal::Error(error, _)) => {
-                let message = error.message.as_deref().unwrap_or("");
+                let message = without_secrets(error.message.as_deref().unwrap_or(""));
                 tracing::debug!(%id, operation, code = %error.code, message, took_ms, "refused");
             }
             Err(refusal) => {

@@ -6,9 +6,9 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use millstream_api::{cloudwatch, iam, kinesis, kms, sts};
+use millstream_api::{cloudtrail, cloudwatch, iam, kinesis, kms, sts};
 use millstream_base::limits::{
-    IAM_REQUEST_BYTES_MAX, KMS_BODY_BYTES_MAX, PUT_METRIC_DATA_BYTES_MAX,
+    IAM_REQUEST_BYTES_MAX, KMS_BODY_BYTES_MAX, LOOKUP_EVENTS_BYTES_MAX, PUT_METRIC_DATA_BYTES_MAX,
 };
 use millstream_wire::query::{self, Form};
 use millstream_wire::sigv4::Claim;
@@ -23,6 +23,7 @@ pub enum Op {
     Kinesis(kinesis::Op),
     CloudWatch(cloudwatch::Op),
     Kms(kms::Op),
+    CloudTrail(cloudtrail::Op),
     Iam(iam::Op),
     Sts(sts::Op),
 }
@@ -33,6 +34,7 @@ impl Op {
             Op::Kinesis(op) => op.info(),
             Op::CloudWatch(op) => op.info(),
             Op::Kms(op) => op.info(),
+            Op::CloudTrail(op) => op.info(),
             Op::Iam(op) => op.info(),
             Op::Sts(op) => op.info(),
         }
@@ -48,8 +50,9 @@ impl Op {
             Op::Kinesis(op) => (0, op as usize),
             Op::CloudWatch(op) => (1, op as usize),
             Op::Kms(op) => (2, op as usize),
-            Op::Iam(op) => (3, op as usize),
-            Op::Sts(op) => (4, op as usize),
+            Op::CloudTrail(op) => (3, op as usize),
+            Op::Iam(op) => (4, op as usize),
+            Op::Sts(op) => (5, op as usize),
         };
         TABLES[..table].iter().map(|table| table.len()).sum::<usize>() + op
     }
@@ -61,8 +64,14 @@ impl Op {
 }
 
 /// The operations of each service, in the order of [`Op::index`].
-static TABLES: [&[Operation]; 5] =
-    [kinesis::OPERATIONS, cloudwatch::OPERATIONS, kms::OPERATIONS, iam::OPERATIONS, sts::OPERATIONS];
+static TABLES: [&[Operation]; 6] = [
+    kinesis::OPERATIONS,
+    cloudwatch::OPERATIONS,
+    kms::OPERATIONS,
+    cloudtrail::OPERATIONS,
+    iam::OPERATIONS,
+    sts::OPERATIONS,
+];
 
 /// A service beside Data Streams.
 #[derive(Debug)]
@@ -74,7 +83,7 @@ pub struct Guest {
     pub body_bytes_max: usize,
 }
 
-static GUESTS: [Guest; 4] = [
+static GUESTS: [Guest; 5] = [
     Guest {
         service: &cloudwatch::SERVICE,
         named: |name| cloudwatch::Op::named(name).map(Op::CloudWatch),
@@ -84,6 +93,11 @@ static GUESTS: [Guest; 4] = [
         service: &kms::SERVICE,
         named: |name| kms::Op::named(name).map(Op::Kms),
         body_bytes_max: KMS_BODY_BYTES_MAX,
+    },
+    Guest {
+        service: &cloudtrail::SERVICE,
+        named: |name| cloudtrail::Op::named(name).map(Op::CloudTrail),
+        body_bytes_max: LOOKUP_EVENTS_BYTES_MAX,
     },
     Guest {
         service: &iam::SERVICE,

@@ -1,5 +1,6 @@
 //! Adapters between AWS's shapes and the engines: the only place where both worlds meet.
 
+pub mod cloudtrail;
 pub mod cloudwatch;
 pub mod iam;
 pub mod kinesis;

@@ -10,6 +10,7 @@ use millstream_meta::{MetaError, RedbMeta};
 use crate::data_dir::{self, DataDirError, DataDirLock};
 
 const LOG_DIR: &str = "log";
+const AUDIT_DIR: &str = "audit";
 const META_DIR: &str = "meta";
 const META_FILE: &str = "meta/meta.redb";
 
@@ -62,6 +63,20 @@ impl Stores {
             .await
             .map_err(|source| StoresError::Meta { dir: shown(), source })?;
         Ok(Stores { log, meta: Arc::new(meta), recovery, _lock: lock })
+    }
+
+    /// The environment of the audit trail: its disk is the directory's part for it.
+    ///
+    /// # Errors
+    /// The directory can't be made.
+    pub async fn audit_env(env: &Env, dir: &Path) -> std::io::Result<Env> {
+        let disk = env.disk.clone();
+        let made = env.blocking(move || {
+            disk.create_dir_all(Path::new(AUDIT_DIR))?;
+            disk.sync_dir(Path::new(""))
+        });
+        made.await?;
+        Ok(Env { disk: Arc::new(RealDisk::new(dir.join(AUDIT_DIR))), ..env.clone() })
     }
 
     /// Brings everything to rest on disk.

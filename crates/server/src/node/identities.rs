@@ -60,8 +60,10 @@ pub(super) async fn open(
 ) -> Result<Running, StartError> {
     let failed = |what: &dyn std::fmt::Display| StartError::Identities(what.to_string());
     let issuers = issuer(config);
-    let options =
-        Options { last_used_interval: config.identity.last_used_interval.0, issuers: issuers.clone() };
+    let options = Options {
+        last_used_interval: config.identity.last_used_interval.0,
+        issuers: issuers.clone(),
+    };
     let engine =
         Identities::open(env.clone(), meta, root, options).await.map_err(|e| failed(&e))?;
     let mut tasks = Vec::new();
@@ -73,7 +75,8 @@ pub(super) async fn open(
     if !file.as_os_str().is_empty() {
         let text = apply(&engine, file, None).await.map_err(|e| failed(&e))?;
         let interval = config.identity.file_interval.0;
-        let following = follow(env.clone(), engine.clone(), file.clone(), text, interval, again.clone());
+        let following =
+            follow(env.clone(), engine.clone(), file.clone(), text, interval, again.clone());
         tasks.push(env.spawn("identities-file", following));
     }
     let mut admin_key_file = None;
@@ -83,7 +86,8 @@ pub(super) async fn open(
         admin_key_file = Some(file.map_err(|e| failed(&e))?);
     }
     for issuer in issuers {
-        let (jwks, interval) = (config.identity.oidc.jwks.clone(), config.identity.oidc.jwks_interval.0);
+        let (jwks, interval) =
+            (config.identity.oidc.jwks.clone(), config.identity.oidc.jwks_interval.0);
         refresh_keys(&issuer, &jwks).await;
         let refreshing = keep_keys(env.clone(), issuer, jwks, interval);
         tasks.push(env.spawn("oidc-keys", refreshing));
@@ -186,9 +190,7 @@ fn resolve(reference: &str, folder: &Path) -> Result<Secret, String> {
             let value = std::env::var(name).map_err(|_| "it is not set".to_owned())?;
             Secret::from(value)
         }
-        Some((_, path)) => {
-            private_file::read(&folder.join(path)).map_err(|e| e.to_string())?
-        }
+        Some((_, path)) => private_file::read(&folder.join(path)).map_err(|e| e.to_string())?,
         None => return Err("no reference".to_owned()),
     };
     let trimmed = found.expose().trim_ascii_end();

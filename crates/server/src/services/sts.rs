@@ -99,8 +99,7 @@ impl api::STS for Sts {
         };
         let (now, context) = (self.env.now(), self.context(call));
         let token = &input.web_identity_token;
-        let assumed =
-            self.identities.assume_role_with_web_identity(token, asked, &context, now);
+        let assumed = self.identities.assume_role_with_web_identity(token, asked, &context, now);
         let assumed = assumed.map_err(errors::of_sts)?;
         let web = assumed.web.clone();
         Ok(api::AssumeRoleWithWebIdentityResponse {

@@ -106,13 +106,16 @@ fn conflict(obstacle: Obstacle) -> &'static str {
 }
 
 fn limit(quota: Quota, max: usize) -> String {
-    let size = |max: usize, of: &str| format!("Maximum policy size of {max} bytes exceeded for {of}");
+    let size =
+        |max: usize, of: &str| format!("Maximum policy size of {max} bytes exceeded for {of}");
     match quota {
         Quota::VersionsPerPolicy => format!(
             "A managed policy can have up to {max} versions. Before you create a new version, you \
              must delete an existing version."
         ),
-        Quota::PolicySize => format!("Cannot exceed quota for PolicySize: {MANAGED_POLICY_CHARS_MAX}"),
+        Quota::PolicySize => {
+            format!("Cannot exceed quota for PolicySize: {MANAGED_POLICY_CHARS_MAX}")
+        }
         Quota::UserPolicySize => size(USER_INLINE_CHARS_MAX, "user"),
         Quota::GroupPolicySize => size(GROUP_INLINE_CHARS_MAX, "group"),
         Quota::RolePolicySize => size(ROLE_INLINE_CHARS_MAX, "role"),
@@ -146,11 +149,15 @@ pub fn bad_status() -> ServiceError {
 
 /// Ours.
 pub fn doubled_tags() -> ServiceError {
-    model::invalid_input("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    model::invalid_input(
+        "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+    )
 }
 
 pub fn reserved_tag() -> ServiceError {
-    model::invalid_input("System tags cannot be added, updated or removed: keys can't begin with aws:")
+    model::invalid_input(
+        "System tags cannot be added, updated or removed: keys can't begin with aws:",
+    )
 }
 
 pub fn no_login_profile(user: &str) -> ServiceError {

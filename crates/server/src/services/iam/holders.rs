@@ -1,8 +1,6 @@
 //! What users, groups and roles have in common: inline policies, attached policies, boundaries,
 //! tags.
 
-
-
 use millstream_api::iam as api;
 use millstream_identity::{Error, Kind};
 use millstream_wire::ServiceError;
@@ -29,7 +27,8 @@ macro_rules! policies_of {
             input: api::$Put,
         ) -> Result<(), ServiceError> {
             let subject = subject(call, $kind, &input.$name);
-            let put = iam.identities.put_inline(subject, &input.policy_name, &input.policy_document);
+            let put =
+                iam.identities.put_inline(subject, &input.policy_name, &input.policy_document);
             put.await.map_err(errors::of_engine)
         }
 
@@ -97,12 +96,8 @@ macro_rules! policies_of {
             let mut attached = attached.map_err(errors::of_engine)?;
             attached.retain(|held| under(input.path_prefix.as_deref(), &held.policy.path));
             attached.sort_by_key(|held| held.policy.name.to_ascii_lowercase());
-            let page = page(
-                attached,
-                |held| &held.policy.name,
-                input.marker.as_deref(),
-                input.max_items,
-            )?;
+            let page =
+                page(attached, |held| &held.policy.name, input.marker.as_deref(), input.max_items)?;
             Ok(api::$ListedAttached {
                 attached_policies: Some(
                     page.items.iter().map(|held| shapes::attached(held)).collect(),

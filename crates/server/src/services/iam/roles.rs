@@ -20,8 +20,7 @@ pub(super) async fn create_role(
     let role = RoleFacts {
         trust: input.assume_role_policy_document,
         description: input.description.filter(|text| !text.is_empty()),
-        session_secs_max: secs(input.max_session_duration)
-            .unwrap_or(IAM_ROLE_SESSION_SECS_DEFAULT),
+        session_secs_max: secs(input.max_session_duration).unwrap_or(IAM_ROLE_SESSION_SECS_DEFAULT),
     };
     let new = NewEntity {
         path: input.path,

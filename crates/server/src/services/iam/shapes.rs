@@ -29,7 +29,8 @@ pub(super) fn tags(tags: Option<Vec<api::Tag>>) -> Result<Tags, ServiceError> {
 }
 
 pub(super) fn tag_shapes(tags: &Tags) -> Vec<api::Tag> {
-    let shape = |(key, value): (&String, &String)| api::Tag { key: key.clone(), value: value.clone() };
+    let shape =
+        |(key, value): (&String, &String)| api::Tag { key: key.clone(), value: value.clone() };
     tags.iter().map(shape).collect()
 }
 

@@ -96,8 +96,7 @@ pub(super) async fn get_context_keys_for_principal_policy(
 }
 
 fn keys(principal: Principal, rights: Rights) -> api::GetContextKeysForPolicyResponse {
-    let simulation =
-        Simulation { principal, rights, resource_policy: None, resource_owner: None };
+    let simulation = Simulation { principal, rights, resource_policy: None, resource_owner: None };
     api::GetContextKeysForPolicyResponse { context_key_names: Some(simulation.context_keys()) }
 }
 
@@ -140,8 +139,7 @@ fn answer(
     let mut results: Vec<(String, api::EvaluationResult)> = Vec::new();
     for action in &question.actions {
         for resource in &resources {
-            let outcome =
-                simulation.run(action, resource, &context).map_err(errors::of_engine)?;
+            let outcome = simulation.run(action, resource, &context).map_err(errors::of_engine)?;
             // In the order asked: the marker counts.
             let place = format!("{:08}", results.len());
             results.push((place, result(action, resource, &outcome)));

@@ -46,10 +46,10 @@ fn of_token(error: &JwtError) -> ServiceError {
              AssumeRoleWithWebIdentity documentation for requirements",
         ),
         JwtError::BadSignature => model::invalid_identity_token("Token signature invalid"),
-        JwtError::Expired { expired, now } => {
-            model::expired_token(format!("Token expired: current date/time {now} must be before \
-                                          the expiration date/time {expired}"))
-        }
+        JwtError::Expired { expired, now } => model::expired_token(format!(
+            "Token expired: current date/time {now} must be before \
+                                          the expiration date/time {expired}"
+        )),
         JwtError::NotYet { .. } => model::invalid_identity_token("Token is not yet valid"),
     }
 }
