@@ -160,6 +160,11 @@ fn welcome(node: &RunningNode, region: &str) -> String {
         node.recovery()
     );
     let mut keys = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test".to_owned();
+    if let Some(file) = node.admin_key_file() {
+        let file = file.display();
+        facts += &format!("\nadmin key  {file} (export AWS_SHARED_CREDENTIALS_FILE to it)");
+        keys = format!("AWS_SHARED_CREDENTIALS_FILE={file}");
+    }
     if let Some(file) = node.ca_file() {
         facts += &format!("\nCA file    {} (export AWS_CA_BUNDLE to it)", file.display());
         keys = format!("AWS_CA_BUNDLE={} {keys}", file.display());

@@ -20,6 +20,7 @@ mod client;
 mod credentials;
 mod endpoint;
 mod error;
+mod query;
 mod retry;
 mod sign;
 mod transport;
@@ -30,6 +31,7 @@ pub use credentials::{Keys, Lookup, TEST_KEY, TEST_REGION};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, ServiceError};
 pub use millstream_wire::Codec;
+pub use query::Element;
 pub use retry::{Blame, RetryPolicy};
 pub use sign::{PayloadHash, Signer};
 pub use transport::{

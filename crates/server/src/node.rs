@@ -42,6 +42,7 @@ use crate::services::sts::Sts;
 use crate::stores::{Stores, StoresError};
 use crate::tls::TlsError;
 use doors::Certificates;
+pub use identities::ADMIN;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -187,6 +188,21 @@ impl Node {
         };
         node.announce();
         Ok(node)
+    }
+}
+
+impl Node {
+    /// Gives a node that does not run an administrator with a new key, and returns the file that has
+    /// it. The oldest key of one who has two is deleted.
+    ///
+    /// # Errors
+    /// The directory is in use or damaged, there is no root key, or the file can't be written.
+    pub async fn make_admin(config: Config, user: &str) -> Result<PathBuf, StartError> {
+        let env = Env::real(&config.server.data_dir);
+        let stores = Stores::open(&env, &config.server.data_dir, config.log_options()).await?;
+        let made = identities::make_admin_in(&env, &config, &stores, user).await;
+        stores.close().await;
+        made
     }
 }
 

@@ -405,6 +405,13 @@ fn unauthenticated(error: ServiceError, target: &Target) -> Refusal {
         Input::Body(codec, body) => front_door::malformed(*codec, body),
         Input::Form(_) => None,
     };
+    let error = match (target.dialect, &*error.code) {
+        // STS has an error of the other name of its own.
+        (Dialect::Query(_), "ExpiredTokenException") => {
+            ServiceError { code: "ExpiredToken".into(), status: 403, ..error }
+        }
+        _ => error,
+    };
     Refusal::Error(malformed.unwrap_or(error), target.dialect)
 }
 
