@@ -32,6 +32,15 @@ pub struct Options {
     pub args: Vec<String>,
 }
 
+/// The argument that makes a server speak TLS.
+pub const SELF_SIGNED: &str = "--tls-self-signed";
+
+impl Options {
+    fn speaks_tls(&self) -> bool {
+        self.args.iter().any(|argument| argument == SELF_SIGNED)
+    }
+}
+
 /// A running server and its data directory.
 #[derive(Debug)]
 pub struct Server {
@@ -74,7 +83,13 @@ impl Server {
 
     /// The endpoint URL clients are given.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.process.address)
+        let scheme = if self.options.speaks_tls() { "https" } else { "http" };
+        format!("{scheme}://{}", self.process.address)
+    }
+
+    /// The file that clients of a server with [`SELF_SIGNED`] must trust.
+    pub fn ca_file(&self) -> PathBuf {
+        self.data_dir().join("tls").join("ca.pem")
     }
 
     /// The data directory.
@@ -183,11 +198,11 @@ impl Process {
         follow(stderr, log.clone(), None);
         let unspecified = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut process = Self { child, address: unspecified, log };
-        process.wait_ready(&address)?;
+        process.wait_ready(&address, options.speaks_tls())?;
         Ok(process)
     }
 
-    fn wait_ready(&mut self, address: &OnceLock<SocketAddr>) -> Result<()> {
+    fn wait_ready(&mut self, address: &OnceLock<SocketAddr>, tls: bool) -> Result<()> {
         let deadline = Instant::now() + START_MAX;
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -196,7 +211,9 @@ impl Process {
             }
             if let Some(address) = address.get() {
                 self.address = *address;
-                if healthy(*address) {
+                // The line with the address comes when the server answers; a plain question proves
+                // it where it is understood.
+                if tls || healthy(*address) {
                     return Ok(());
                 }
             }

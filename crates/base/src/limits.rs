@@ -303,3 +303,5 @@ pub const IAM_ROLE_SESSION_SECS_DEFAULT: u32 = 3600;
 pub const STS_SESSION_POLICY_ARNS_MAX: usize = 10;
 /// Tags of one session. Source: model, AssumeRole Tags.
 pub const STS_SESSION_TAGS_MAX: usize = 50;
+/// Most bytes of one request to IAM or STS. Ours: the largest document in percent encoding, and room.
+pub const IAM_REQUEST_BYTES_MAX: usize = 1 << 20;

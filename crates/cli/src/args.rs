@@ -1,5 +1,6 @@
 //! What the arguments of all commands share.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -23,6 +24,10 @@ pub struct Global {
     /// A profile of the AWS CLI
     #[arg(long, global = true)]
     pub profile: Option<String>,
+
+    /// A PEM file with the authorities to believe instead of the system's, for https:// endpoints
+    #[arg(long, global = true, value_name = "FILE", env = "AWS_CA_BUNDLE")]
+    pub ca_bundle: Option<PathBuf>,
 
     /// Text for people or JSON for programs
     #[arg(long, global = true, value_enum, default_value_t)]

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use anyhow::Context;
-use millstream_client::{Builder, Client, Endpoint};
+use millstream_client::{Builder, Client, Endpoint, Trust};
 
 use crate::args::{DEFAULT_PORT, Global};
 
@@ -42,6 +42,10 @@ fn configured(global: &Global, mut builder: Builder) -> anyhow::Result<Builder> 
     }
     if let Some(profile) = &global.profile {
         builder = builder.profile(profile);
+    }
+    // An empty variable is none, as for the AWS CLI.
+    if let Some(file) = global.ca_bundle.as_ref().filter(|file| !file.as_os_str().is_empty()) {
+        builder = builder.trust(Trust::Bundle(file.clone()));
     }
     Ok(builder)
 }

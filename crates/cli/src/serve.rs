@@ -16,9 +16,9 @@ use crate::args::{DEFAULT_PORT, Global, Output};
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   millstream serve                                      data in ./millstream-data
-  millstream serve --data-dir /var/lib/millstream --listen 0.0.0.0:4567
+  millstream serve --tls-self-signed                    https, for trials
   millstream serve --ephemeral --listen 127.0.0.1:0     for tests: a free port, nothing kept
-  millstream serve --config node.toml
+  millstream serve --config node.toml                   for other machines: see docs/security.md
   millstream serve --print-config > node.toml
 
 Settings come from the file, then MILLSTREAM_<SECTION>__<KEY> variables, then these options; the
@@ -41,6 +41,23 @@ pub struct ServeArgs {
     #[arg(long)]
     ephemeral: bool,
 
+    /// Speak TLS with a certificate of the node's own authority, for trials; the start-up text names
+    /// the file that clients must trust
+    #[arg(long)]
+    tls_self_signed: bool,
+
+    /// Speak TLS with the certificate in this PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "tls_self_signed")]
+    tls_certificate: Option<PathBuf>,
+
+    /// The certificate's private key, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+
+    /// Let in anyone, with any credentials, on addresses that other machines can reach
+    #[arg(long)]
+    insecure: bool,
+
     /// Print the settings in effect, with comments, and end
     #[arg(long)]
     print_config: bool,
@@ -51,17 +68,28 @@ impl ServeArgs {
         let mut found = overrides_from_env(std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         }));
-        if let Some(dir) = &self.data_dir {
-            let text = dir.to_string_lossy();
-            found.push(Override::new("--data-dir", "server.data_dir", quoted(&text)));
+        for (option, key, path) in [
+            ("--data-dir", "server.data_dir", &self.data_dir),
+            ("--tls-certificate", "tls.certificate", &self.tls_certificate),
+            ("--tls-key", "tls.key", &self.tls_key),
+        ] {
+            if let Some(path) = path {
+                found.push(Override::new(option, key, quoted(&path.to_string_lossy())));
+            }
         }
         if !self.listen.is_empty() {
             let all: Vec<String> = self.listen.iter().map(|a| quoted(&a.to_string())).collect();
             let text = format!("[{}]", all.join(", "));
             found.push(Override::new("--listen", "server.listen", text));
         }
-        if self.ephemeral {
-            found.push(Override::new("--ephemeral", "server.ephemeral", "true"));
+        for (option, key, given) in [
+            ("--ephemeral", "server.ephemeral", self.ephemeral),
+            ("--tls-self-signed", "tls.self_signed", self.tls_self_signed),
+            ("--insecure", "auth.insecure", self.insecure),
+        ] {
+            if given {
+                found.push(Override::new(option, key, "true"));
+            }
         }
         found
     }
@@ -94,6 +122,7 @@ fn announce(format: Output, node: &RunningNode, region: &str) -> std::io::Result
         Output::Json => json!({
             "endpoint": node.endpoint(),
             "listen": node.addrs(),
+            "ca_file": node.ca_file(),
             "data_dir": node.data_dir(),
             "ephemeral": node.is_ephemeral(),
             "recovered": node.recovery(),
@@ -112,16 +141,23 @@ fn announce(format: Output, node: &RunningNode, region: &str) -> std::io::Result
 fn welcome(node: &RunningNode, region: &str) -> String {
     let endpoint = node.endpoint();
     let kept = if node.is_ephemeral() { " (thrown away at exit)" } else { "" };
-    let facts = format!(
+    let mut facts = format!(
         "endpoint   {endpoint}\ndata       {}{kept}\nrecovered  {}",
         node.data_dir().display(),
         node.recovery()
     );
-    let option = match node.addr().port() {
-        DEFAULT_PORT => String::new(),
+    let mut keys = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test".to_owned();
+    if let Some(file) = node.ca_file() {
+        facts += &format!("\nCA file    {} (export AWS_CA_BUNDLE to it)", file.display());
+        keys = format!("AWS_CA_BUNDLE={} {keys}", file.display());
+    }
+    if let Some(openness) = node.openness() {
+        facts += &format!("\naccess     {openness}");
+    }
+    let option = match (node.addr().port(), endpoint.starts_with("https:")) {
+        (DEFAULT_PORT, false) => String::new(),
         _ => format!(" --endpoint-url {endpoint}"),
     };
-    let keys = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test";
     let bold = if std::io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     format!(
         "{}Millstream {}{}\n{facts}\n\nTry:

@@ -11,7 +11,7 @@ use millstream_wire::{Codec, Value};
 use crate::credentials::{Keys, Lookup};
 use crate::retry::{Blame, Budget, RetryPolicy};
 use crate::sign::{PayloadHash, Signer};
-use crate::transport::{Connector, HttpVersion, Timeouts, Transport};
+use crate::transport::{Connector, HttpVersion, Timeouts, Transport, Trust};
 use crate::{Credentials, Endpoint, Error, ServiceError};
 
 const USER_AGENT: &str = concat!("millstream/", env!("CARGO_PKG_VERSION"));
@@ -27,6 +27,7 @@ pub struct Client {
     codec: Codec,
     version: HttpVersion,
     timeouts: Timeouts,
+    trust: Trust,
     transport: Transport,
     policy: RetryPolicy,
     budget: Budget,
@@ -44,6 +45,7 @@ pub struct Builder {
     codec: Option<Codec>,
     version: HttpVersion,
     timeouts: Timeouts,
+    trust: Trust,
     policy: RetryPolicy,
     env: Option<Env>,
 }
@@ -101,6 +103,12 @@ impl Builder {
         self
     }
 
+    /// Whom `https://` endpoints are believed. Default: whom the system trusts.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
     pub fn retries(mut self, policy: RetryPolicy) -> Self {
         self.policy = policy;
         self
@@ -138,7 +146,8 @@ impl Builder {
             .then(|| Signer { region: region.clone(), service: service.to_owned() });
         Ok(Client {
             env: self.env.unwrap_or_else(|| Env::real(".")),
-            transport: Transport::new(&endpoint, self.version, self.timeouts)?,
+            transport: Transport::new(&endpoint, self.version, self.timeouts, &self.trust)?,
+            trust: self.trust,
             signer,
             region,
             endpoint,
@@ -178,9 +187,9 @@ impl Client {
     /// Opens streams to this client's endpoint, for a caller that keeps connections by itself.
     ///
     /// # Errors
-    /// [`Error::Transport`]: the system's certificates can't be read.
+    /// [`Error::Transport`]: the trusted certificates can't be read.
     pub fn connector(&self) -> Result<Connector, Error> {
-        Connector::new(&self.endpoint, self.version, self.timeouts)
+        Connector::new(&self.endpoint, self.version, self.timeouts, &self.trust)
     }
 
     /// Completes `request` (whose URI is a path) for this endpoint and signs it, now. A caller that

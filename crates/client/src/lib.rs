@@ -32,4 +32,4 @@ pub use error::{Error, ServiceError};
 pub use millstream_wire::Codec;
 pub use retry::{Blame, RetryPolicy};
 pub use sign::{PayloadHash, Signer};
-pub use transport::{ANSWER_BYTES_MAX, Connector, HttpVersion, Stream, Timeouts, Transport};
+pub use transport::{ANSWER_BYTES_MAX, Connector, HttpVersion, Stream, Timeouts, Transport, Trust};

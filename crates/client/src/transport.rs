@@ -1,7 +1,9 @@
 //! Connections: TCP or TLS, HTTP/1.1 or 2, pooled, with bounded waits and bounded answers.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +14,9 @@ use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client as Pool, Error as PoolError};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
@@ -53,6 +58,46 @@ impl Default for Timeouts {
     }
 }
 
+/// Whose certificates are believed on `https://`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// What the system trusts.
+    #[default]
+    System,
+    /// The authorities in this PEM file and no others, as `AWS_CA_BUNDLE` is meant.
+    Bundle(PathBuf),
+}
+
+impl Trust {
+    fn roots(&self) -> Result<RootCertStore, Error> {
+        let mut roots = RootCertStore::empty();
+        match self {
+            Trust::System => {
+                let found = rustls_native_certs::load_native_certs();
+                roots.add_parsable_certificates(found.certs);
+                if roots.is_empty() {
+                    let none = "there are none, or they can't be read";
+                    return Err(Error::transport("the system's trusted certificates", none));
+                }
+            }
+            Trust::Bundle(path) => {
+                let failed = |e: &dyn std::fmt::Display| {
+                    Error::transport(format!("the certificates in {}", path.display()), e)
+                };
+                let found = CertificateDer::pem_file_iter(path).map_err(|e| failed(&e))?;
+                for certificate in found {
+                    let certificate = certificate.map_err(|e| failed(&e))?;
+                    roots.add(certificate).map_err(|e| failed(&e))?;
+                }
+                if roots.is_empty() {
+                    return Err(failed(&"there are none"));
+                }
+            }
+        }
+        Ok(roots)
+    }
+}
+
 /// A byte stream to an endpoint, TLS or not.
 pub type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
@@ -66,14 +111,15 @@ pub enum Connector {
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Connector {
-    /// A connector that fits `endpoint`'s scheme. TLS trusts what the system trusts.
+    /// A connector that fits `endpoint`'s scheme.
     ///
     /// # Errors
-    /// [`Error::Transport`]: the system's certificates can't be read.
+    /// [`Error::Transport`]: the trusted certificates can't be read.
     pub fn new(
         endpoint: &Endpoint,
         version: HttpVersion,
         timeouts: Timeouts,
+        trust: &Trust,
     ) -> Result<Self, Error> {
         let mut tcp = HttpConnector::new();
         tcp.set_connect_timeout(Some(timeouts.connect));
@@ -82,10 +128,13 @@ impl Connector {
             return Ok(Connector::Plain(tcp));
         }
         tcp.enforce_http(false);
-        let tls = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .map_err(|e| Error::transport("the system's trusted certificates", e))?
-            .https_only();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| Error::transport("TLS", e))?
+            .with_root_certificates(trust.roots()?)
+            .with_no_client_auth();
+        let tls = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config).https_only();
         Ok(Connector::Tls(match version {
             HttpVersion::Negotiated => tls.enable_all_versions().wrap_connector(tcp),
             HttpVersion::Http1 => tls.enable_http1().wrap_connector(tcp),
@@ -142,8 +191,9 @@ impl Transport {
         endpoint: &Endpoint,
         version: HttpVersion,
         timeouts: Timeouts,
+        trust: &Trust,
     ) -> Result<Self, Error> {
-        let connector = Connector::new(endpoint, version, timeouts)?;
+        let connector = Connector::new(endpoint, version, timeouts, trust)?;
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_MAX)

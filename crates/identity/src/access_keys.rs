@@ -21,7 +21,17 @@ pub struct NewKey {
     pub secret: Arc<Secret>,
 }
 
+/// The id and the secret of a key that nobody has yet, for who must write them down first.
+pub fn fresh_key() -> (String, Secret) {
+    (ids::access_key_id("AKIA"), ids::secret_access_key())
+}
+
 impl Identities {
+    /// Whether anyone could sign at all.
+    pub fn has_keys(&self) -> bool {
+        self.inner.directory.has_keys()
+    }
+
     /// # Errors
     /// There is no such user; it has as many keys as it may.
     pub async fn create_key(&self, subject: Subject<'_>) -> Result<NewKey> {
@@ -116,6 +126,12 @@ impl Identities {
             None => self.read_use(id).await?,
         };
         Ok((key.owner.clone(), last))
+    }
+
+    /// The owner of a key of this account.
+    pub fn key_owner(&self, account: AccountId, id: &str) -> Option<Arc<Held>> {
+        let key = self.inner.directory.key(id)?;
+        (key.owner.account == account).then(|| key.owner.clone())
     }
 
     /// The account of a key, whoever asks.

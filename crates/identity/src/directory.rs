@@ -106,6 +106,10 @@ impl Directory {
         accounts.get(&account)?.facts.as_ref().map(|(_, facts)| facts.clone())
     }
 
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.keys.read().is_empty()
+    }
+
     /// The keys whose last use is not in the store yet.
     pub(crate) fn used_keys(&self) -> Vec<Arc<HeldKey>> {
         let keys = self.keys.read();

@@ -173,7 +173,7 @@ impl Identities {
                 facts.insert(key.into(), value.as_str().into());
             }
         }
-        Some(Authenticated { principal, rights, account, session: Some(session.clone()) })
+        Some(Authenticated { principal, rights, session: Some(session.clone()) })
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod access_keys;
 mod built_in;
+mod declaration;
 mod directory;
 mod documents;
 mod engine;
@@ -23,13 +24,15 @@ mod managed;
 pub mod model;
 pub mod oidc;
 mod providers;
+mod reconcile;
 mod rights;
 mod rows;
 mod session;
 mod simulate;
 mod sts;
 
-pub use access_keys::NewKey;
+pub use access_keys::{NewKey, fresh_key};
+pub use declaration::{DECLARATION_BYTES_MAX, Declaration, DeclarationError};
 pub use engine::{Identities, LastUse, Options};
 pub use entities::{NewEntity, RoleChange, Subject};
 pub use error::{Error, Obstacle, Quota, Result, What};
@@ -39,6 +42,7 @@ pub use managed::{Holders, NewPolicy, Usage, find_version};
 pub use model::Kind;
 pub use oidc::Issuer;
 pub use providers::NewProvider;
+pub use reconcile::{Deed, Done, References};
 pub use rights::Authenticated;
 pub use session::{Credentials, Session, WebIdentity};
 pub use simulate::{

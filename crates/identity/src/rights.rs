@@ -18,7 +18,7 @@ pub(crate) const PARTITION: &str = "aws";
 pub struct Authenticated {
     pub principal: Principal,
     pub rights: Rights,
-    pub account: AccountId,
+    /// Of temporary credentials.
     pub session: Option<Arc<crate::session::Session>>,
 }
 
@@ -48,8 +48,8 @@ impl Directory {
         held.resolved(|generation| {
             let rights = self.rights_of(held).unwrap_or_else(nothing);
             let who = principal(held).map(|principal| {
-                let (account, rights) = (held.account, rights.clone());
-                Arc::new(Authenticated { principal, rights, account, session: None })
+                let rights = rights.clone();
+                Arc::new(Authenticated { principal, rights, session: None })
             });
             Resolved { generation, rights, who }
         })

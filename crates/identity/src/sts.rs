@@ -165,12 +165,13 @@ impl Identities {
                 return Err(StsError::Denied(sentence.to_owned()));
             }
         };
+        let account = caller.principal.account.unwrap_or(AccountId::DEFAULT);
         let mut secs = duration_secs.unwrap_or(STS_SESSION_TOKEN_SECS_DEFAULT);
         if kind == Kind::Root {
             secs = secs.min(STS_ROOT_SESSION_SECS_MAX);
         }
         let session = Session {
-            account: AccountId12(caller.account),
+            account: AccountId12(account),
             of: Source {
                 kind,
                 name: name.to_owned(),

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
 use millstream_base::Scope;
-use millstream_client::{Endpoint, Error, HttpVersion, Timeouts, Transport};
+use millstream_client::{Endpoint, Error, HttpVersion, Timeouts, Transport, Trust};
 use millstream_env::Env;
 use millstream_secrets::{
     BoxFuture, EncryptionContext, KEY_BYTES, KeyError, KeyRef, KeyRing, NewDataKey, Secret,
@@ -73,7 +73,7 @@ impl Vault {
         if !options.mount.split('/').all(is_name) {
             return Err(failed(format!("{:?} is no mount", options.mount)));
         }
-        let transport = Transport::new(&endpoint, HttpVersion::Http1, timeouts());
+        let transport = Transport::new(&endpoint, HttpVersion::Http1, timeouts(), &Trust::System);
         let transport = transport.map_err(|e| failed(e.to_string()))?;
         let (env, known) = (Env::real("."), Known::default());
         Ok(Vault(Arc::new(Inner { env, endpoint, transport, options, known })))

@@ -2,20 +2,27 @@
 //! account and region.
 //!
 //! In mode "any" a request must look signed, in AWS's forms, and whoever signed it is welcome. In
-//! mode "keys" the signature is checked over the body with one of the configured keys.
+//! mode "keys" the signature is checked over the body with one of the configured keys. In mode "iam"
+//! it is checked with the key of an identity, whose rights then decide what it may do.
 //!
 //! An access key id of twelve digits is taken as the account; everyone else acts in the default
 //! account, or in the one of their key. The region is that of the credential scope.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use http::request::Parts;
-use millstream_base::{AccountId, Region, Scope, Timestamp};
+use millstream_base::{AccountId, Arn, Region, Scope, Timestamp};
+use millstream_identity::{Found, Identities, Stranger};
+use millstream_policy::{Principal, Rights};
+use millstream_secrets::Secret;
 use millstream_wire::sigv4::{Claim, Scope as KeyScope, SigningKey, UNSIGNED_PAYLOAD};
 use millstream_wire::{Service, ServiceError};
 use parking_lot::RwLock;
 
+use crate::access::Who;
 use crate::config::{Auth, AuthMode, Server};
+use crate::peer::Peer;
 
 /// Derived keys kept: one per access key, day and region in use.
 const SIGNING_KEYS_MAX: usize = 1024;
@@ -28,30 +35,43 @@ pub struct Authenticator {
     account: AccountId,
     region: Region,
     keys: HashMap<String, Key>,
-    derived: RwLock<HashMap<(String, KeyScope), SigningKey>>,
+    identities: Identities,
+    derived: RwLock<HashMap<(String, KeyScope), Derived>>,
 }
 
 struct Key {
-    secret: String,
+    secret: Arc<Secret>,
     account: Option<AccountId>,
 }
 
+/// A signing key, and the secret that it was derived from: a key id may be given another secret.
+struct Derived {
+    secret: Arc<Secret>,
+    key: SigningKey,
+}
+
 /// A caller, as far as the mode of authentication proves it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     pub access_key_id: String,
     /// The caller's account and the region it signed for.
     pub scope: Scope,
+    /// Its identity. Without one everything is allowed: the modes "any" and "keys" know none.
+    pub who: Option<Arc<Who>>,
 }
 
 impl Authenticator {
     /// # Errors
     /// An account or region of the configuration that is none.
-    pub fn new(server: &Server, auth: &Auth) -> Result<Self, millstream_base::NameError> {
+    pub fn new(
+        server: &Server,
+        auth: &Auth,
+        identities: Identities,
+    ) -> Result<Self, millstream_base::NameError> {
         let mut keys = HashMap::new();
         for key in &auth.keys {
             let account = key.account.as_deref().map(AccountId::new).transpose()?;
-            let secret = key.secret_access_key.clone();
+            let secret = Arc::new(Secret::from(key.secret_access_key.as_str()));
             keys.insert(key.access_key_id.clone(), Key { secret, account });
         }
         Ok(Authenticator {
@@ -59,16 +79,17 @@ impl Authenticator {
             account: AccountId::new(&server.account)?,
             region: Region::new(&server.region)?,
             keys,
+            identities,
             derived: RwLock::default(),
         })
     }
 
     /// Whether the body's hash will be needed: hashing is the largest part of a request's cost.
     pub fn wants_hash(&self, parts: &Parts) -> bool {
-        self.mode == AuthMode::Keys && !is_unsigned(parts)
+        self.mode != AuthMode::Any && !is_unsigned(parts)
     }
 
-    /// Checks the claim that the request makes and, in mode "keys", its proof, which must be for
+    /// Checks the claim that the request makes and, in the other modes than "any", its proof, which must be for
     /// `service`. `payload_hash` is there when [`Authenticator::wants_hash`] asked for it.
     ///
     /// # Errors
@@ -81,24 +102,72 @@ impl Authenticator {
         now: Timestamp,
         service: &'static Service,
     ) -> Result<Caller, ServiceError> {
+        if let Some(caller) = self.of_certificate(parts) {
+            return caller;
+        }
         let claim = Claim::of(parts)?;
-        let account = match self.mode {
-            AuthMode::Any => None,
-            AuthMode::Keys => self.prove(parts, payload_hash, now, &claim, service)?,
+        let (account, who) = match self.mode {
+            AuthMode::Any => (None, None),
+            AuthMode::Keys => {
+                let key = self.keys.get(&claim.access_key_id).ok_or_else(unrecognized)?;
+                self.prove(parts, payload_hash, now, &claim, service, &key.secret)?;
+                (key.account, None)
+            }
+            AuthMode::Iam => {
+                let found = self.find(&claim, now)?;
+                self.prove(parts, payload_hash, now, &claim, service, &found.secret)?;
+                found.note_use(now, &claim.scope.service, &claim.scope.region);
+                (found.who.principal.account, Some(found.who))
+            }
         };
         let account =
             account.or_else(|| AccountId::new(&claim.access_key_id).ok()).unwrap_or(self.account);
         let region = Region::new(&claim.scope.region).unwrap_or_else(|_| self.region.clone());
-        Ok(Caller { access_key_id: claim.access_key_id, scope: Scope::new(account, region) })
+        Ok(Caller { access_key_id: claim.access_key_id, scope: Scope::new(account, region), who })
+    }
+
+    /// The identity that the client's certificate stands for, if the request is not signed: a
+    /// signature says more exactly who calls.
+    fn of_certificate(&self, parts: &Parts) -> Option<Result<Caller, ServiceError>> {
+        let arn = Peer::of(parts).principal()?;
+        if Claim::is_made(parts) {
+            return None;
+        }
+        let account = Arn::parse(arn).map_or(self.account, |arn| arn.account);
+        let who = match self.mode {
+            AuthMode::Any | AuthMode::Keys => None,
+            AuthMode::Iam => match self.identities.simulated(account, arn) {
+                Ok((principal, rights)) => Some(Arc::new(Who { principal, rights, session: None })),
+                Err(_) => return Some(Err(unrecognized())),
+            },
+        };
+        let scope = Scope::new(account, self.region.clone());
+        Some(Ok(Caller { access_key_id: String::new(), scope, who }))
     }
 
     /// A caller of the default account and region that signed nothing: for the node's own questions.
     pub fn nobody(&self) -> Caller {
         let scope = Scope::new(self.account, self.region.clone());
-        Caller { access_key_id: String::new(), scope }
+        Caller { access_key_id: String::new(), scope, who: None }
     }
 
-    /// The account of the key that signed, if its configuration names one.
+    /// Who signed nothing and shows a token of an identity provider instead, to be looked at by the
+    /// operation itself. May do nothing else.
+    pub fn bearer(&self) -> Caller {
+        let (principal, rights) = (Principal::anonymous(), Rights::default());
+        let who = Who { principal, rights, session: None };
+        Caller { who: Some(Arc::new(who)), ..self.nobody() }
+    }
+
+    fn find(&self, claim: &Claim, now: Timestamp) -> Result<Found, ServiceError> {
+        let token = claim.session_token.as_deref();
+        self.identities.find(&claim.access_key_id, token, now).map_err(|stranger| match stranger {
+            Stranger::Unknown => unrecognized(),
+            Stranger::Expired => expired(),
+        })
+    }
+
+    /// Whether the request was signed with `secret`, for `service`, now.
     fn prove(
         &self,
         parts: &Parts,
@@ -106,8 +175,8 @@ impl Authenticator {
         now: Timestamp,
         claim: &Claim,
         service: &'static Service,
-    ) -> Result<Option<AccountId>, ServiceError> {
-        let key = self.keys.get(&claim.access_key_id).ok_or_else(unrecognized)?;
+        secret: &Arc<Secret>,
+    ) -> Result<(), ServiceError> {
         let name = service.signing_name;
         if claim.scope.service != name {
             return Err(invalid_signature(format!(
@@ -116,21 +185,22 @@ impl Authenticator {
         }
         claim.check_time(now.as_secs())?;
         let payload_hash = payload_hash.unwrap_or(UNSIGNED_PAYLOAD);
-        claim.verify(parts, payload_hash, &self.signing_key(claim, &key.secret))?;
-        Ok(key.account)
+        claim.verify(parts, payload_hash, &self.signing_key(claim, secret))
     }
 
-    fn signing_key(&self, claim: &Claim, secret: &str) -> SigningKey {
+    fn signing_key(&self, claim: &Claim, secret: &Arc<Secret>) -> SigningKey {
         let name = (claim.access_key_id.clone(), claim.scope.clone());
-        if let Some(key) = self.derived.read().get(&name) {
-            return key.clone();
+        if let Some(known) = self.derived.read().get(&name)
+            && Arc::ptr_eq(&known.secret, secret)
+        {
+            return known.key.clone();
         }
-        let key = SigningKey::derive(secret, &claim.scope);
+        let key = SigningKey::derive(secret.expose_text().unwrap_or_default(), &claim.scope);
         let mut derived = self.derived.write();
         if derived.len() >= SIGNING_KEYS_MAX {
             derived.clear(); // mostly of days that are over; the rest is derived again
         }
-        derived.insert(name, key.clone());
+        derived.insert(name, Derived { secret: secret.clone(), key: key.clone() });
         key
     }
 }
@@ -144,6 +214,14 @@ fn unrecognized() -> ServiceError {
         "UnrecognizedClientException",
         400,
         "The security token included in the request is invalid.",
+    )
+}
+
+fn expired() -> ServiceError {
+    ServiceError::new(
+        "ExpiredTokenException",
+        400,
+        "The security token included in the request is expired",
     )
 }
 

@@ -8,6 +8,7 @@
 
 mod audit;
 mod doors;
+mod identity;
 mod keys;
 mod load;
 mod quotas;
@@ -25,6 +26,7 @@ pub use doors::{
     CertificatePrincipal, CertificateSource, ClientCertificates, DoorPlan, ListenerSection, Tls,
     TlsPlan,
 };
+pub use identity::{Identity, Oidc};
 pub use keys::{Keys, Ring};
 pub use load::{ConfigError, ENV_PREFIX, Override, overrides_from_env};
 pub use quotas::{QuotaMode, Quotas, StreamQuotas};
@@ -39,6 +41,7 @@ pub struct Config {
     pub server: Server,
     pub limits: Limits,
     pub auth: Auth,
+    pub identity: Identity,
     pub logging: Logging,
     pub storage: Storage,
     pub streams: Streams,
@@ -135,6 +138,8 @@ pub enum AuthMode {
     Any,
     /// A request must be signed with one of the access keys.
     Keys,
+    /// A request must be signed with a key of an identity, whose policies decide what it may do.
+    Iam,
 }
 
 /// An access key that may sign requests.
@@ -383,6 +388,7 @@ impl Config {
         self.server.print(&mut out);
         self.limits.print(&mut out);
         self.auth.print(&mut out);
+        self.identity.print(&mut out);
         self.logging.print(&mut out);
         self.storage.print(&mut out);
         self.streams.print(&mut out);
@@ -398,6 +404,7 @@ impl Config {
     /// What types can't say.
     fn check(&self) -> Result<(), String> {
         self.doors()?;
+        self.tls.check()?;
         check_account("server.account", &self.server.account)?;
         if self.auth.mode == AuthMode::Keys && self.auth.keys.is_empty() {
             return Err(
@@ -430,6 +437,7 @@ impl Config {
                 "limits.connections_max and limits.http2_streams_max must be at least 1".to_owned()
             );
         }
+        self.identity.check()?;
         self.quotas.settings()?;
         self.audit.check()?;
         self.keys.check()?;
@@ -447,10 +455,13 @@ impl Auth {
                 " \"any\": a request must look signed, whoever signed it is welcome.",
                 " \"keys\": it must be signed with one of the [[auth.keys]]: access_key_id,",
                 " secret_access_key and, if wanted, the account the key acts in.",
+                " \"iam\": it must be signed with an access key or session of an identity, and policies",
+                " decide what it may do. See [identity].",
             ],
             &quoted(match self.mode {
                 AuthMode::Any => "any",
                 AuthMode::Keys => "keys",
+                AuthMode::Iam => "iam",
             }),
         );
         section::print_key(

@@ -9,6 +9,7 @@
 //! node       opens stores, starts engines, listens, ends in order
 //! ```
 
+pub mod access;
 pub mod audit;
 pub mod auth;
 pub mod body;
@@ -18,12 +19,14 @@ pub mod dialect;
 pub mod front_door;
 pub mod gzip;
 pub mod ids;
+pub mod keys;
 pub mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod peer;
 pub mod pipeline;
+mod private_file;
 pub mod router;
 pub mod sampler;
 pub mod services;

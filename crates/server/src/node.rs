@@ -4,6 +4,7 @@
 //! let running requests finish within the drain time, stop the engine, close the stores.
 
 mod doors;
+mod identities;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use millstream_base::Scope;
 use millstream_env::{Env, Task};
+use millstream_identity::Identities;
 use millstream_monitoring::Monitoring;
 use millstream_streams::Streams;
 use tokio::sync::watch;
@@ -23,6 +25,7 @@ use crate::auth::Authenticator;
 use crate::body::BodyReader;
 use crate::config::{AuthMode, Config};
 use crate::ids::RequestIds;
+use crate::keys::{Keys, KeysError};
 use crate::listener::{Connections, Listener, Phase};
 use crate::metrics::{
     AuditFigures, LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures,
@@ -32,7 +35,10 @@ use crate::router::Op;
 use crate::sampler::Sampler;
 use crate::services::cloudtrail::CloudTrail;
 use crate::services::cloudwatch::CloudWatch;
+use crate::services::iam::Iam;
 use crate::services::kinesis::DataStreams;
+use crate::services::kms::KeyService;
+use crate::services::sts::Sts;
 use crate::stores::{Stores, StoresError};
 use crate::tls::TlsError;
 use doors::Certificates;
@@ -47,12 +53,16 @@ pub enum StartError {
     Temporary(std::io::Error),
     #[error("data streams: {0}")]
     Streams(#[from] millstream_streams::Error),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error("metrics: {0}")]
     Monitoring(#[from] millstream_monitoring::Error),
     #[error("audit trail in {dir}: {source}")]
     Audit { dir: String, source: millstream_audit::OpenError },
     #[error("{0}")]
     Setting(String),
+    #[error("identities: {0}")]
+    Identities(String),
     #[error(transparent)]
     Name(#[from] millstream_base::NameError),
     /// Anyone could do anything from anywhere, and nobody said that this is meant.
@@ -85,6 +95,8 @@ pub struct RunningNode {
     speaks_tls: bool,
     streams: Streams,
     monitoring: Monitoring,
+    identities: identities::Running,
+    keys: Keys,
     sampler: Sampler,
     sampling: Task,
     stores: Stores,
@@ -112,6 +124,7 @@ impl Node {
         // Before anything is touched on disk: an address that is taken is the likeliest mistake.
         let listeners = doors::bind(&config).await?;
         let stores = Stores::open(&env, &data_dir, config.log_options()).await?;
+        let keys = Keys::open(&env, &config, stores.meta.clone()).await?;
         let streams = Streams::new(
             env.clone(),
             Arc::new(stores.log.clone()),
@@ -128,10 +141,17 @@ impl Node {
         .await?;
         let interval = config.monitoring.flush_interval.0;
         let sampler = Sampler::new(env.clone(), streams.clone(), monitoring.clone(), interval);
+        let root = keys.root.clone();
+        let identities = identities::open(&env, &config, stores.meta.clone(), root).await?;
+        let engines = Engines {
+            streams: &streams,
+            monitoring: &monitoring,
+            identities: &identities.engine,
+            keys: &keys,
+        };
         let ids = Arc::new(RequestIds::new(&env));
         let auditor = auditor(&env, &config, &data_dir, &streams, ids.clone()).await?;
-        let pipeline = pipeline(&env, &config, &streams, &monitoring, &stores, ids, auditor)?;
-        let pipeline = Arc::new(pipeline);
+        let pipeline = Arc::new(pipeline(&env, &config, engines, &stores, ids, auditor)?);
         let (phase, watched) = watch::channel(Phase::Serving);
         let connections =
             Connections::new(env.clone(), config.limits.clone(), pipeline.clone(), watched);
@@ -159,6 +179,8 @@ impl Node {
             speaks_tls: doors.speaks_tls,
             streams,
             monitoring,
+            identities,
+            keys,
             sampler,
             sampling,
             stores,
@@ -204,16 +226,24 @@ async fn auditor(
     Ok(Some(Arc::new(auditor)))
 }
 
+/// What answers requests in the end.
+struct Engines<'a> {
+    streams: &'a Streams,
+    monitoring: &'a Monitoring,
+    identities: &'a Identities,
+    keys: &'a Keys,
+}
+
 /// The way of every request, with all it needs.
 fn pipeline(
     env: &Env,
     config: &Config,
-    streams: &Streams,
-    monitoring: &Monitoring,
+    engines: Engines<'_>,
     stores: &Stores,
     ids: Arc<RequestIds>,
     auditor: Option<Arc<Auditor>>,
 ) -> Result<Pipeline, StartError> {
+    let Engines { streams, monitoring, identities, keys } = engines;
     let metrics = Arc::new(Metrics::new(Op::names()));
     metrics.add(LogFigures(stores.log.clone()));
     metrics.add(StreamFigures(streams.clone()));
@@ -227,9 +257,12 @@ fn pipeline(
         ids,
         bodies: BodyReader::new(&config.limits),
         answers: AnswerMemory::new(&config.limits),
-        authenticator: Authenticator::new(&config.server, &config.auth)?,
+        authenticator: Authenticator::new(&config.server, &config.auth, identities.clone())?,
         kinesis: DataStreams::new(streams.clone()),
         cloudwatch: CloudWatch::new(env.clone(), monitoring.clone()),
+        iam: Iam::new(identities.clone()),
+        sts: Sts::new(env.clone(), identities.clone()),
+        kms: KeyService::new(keys.kms.clone()),
         cloudtrail: CloudTrail::new(env.clone(), auditor.clone()),
         auditor,
         metrics,
@@ -281,9 +314,15 @@ impl RunningNode {
         self.openness
     }
 
-    /// Looks at the files of certificates now.
+    /// Where the key of the first administrator was written, if this start made it.
+    pub fn admin_key_file(&self) -> Option<&Path> {
+        self.identities.admin_key_file.as_deref()
+    }
+
+    /// Looks at the files of certificates and identities now.
     pub fn reload(&self) {
         self.certificates.reload();
+        self.identities.reload();
     }
 
     pub fn data_dir(&self) -> &Path {
@@ -365,6 +404,8 @@ impl RunningNode {
         self.streams.shutdown().await;
         self.sampler.sample();
         self.monitoring.shutdown().await;
+        self.identities.stop().await;
+        self.keys.kms.shutdown().await;
         self.stores.close().await;
         if let Some(dir) = self.temporary.take() {
             self.env.blocking(move || drop(dir)).await;
@@ -383,7 +424,7 @@ impl RunningNode {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         // Only a node with files to look at takes over the signal, which else ends a process.
-        let mut hangup = match self.certificates.is_empty() {
+        let mut hangup = match self.certificates.is_empty() && self.identities.is_undeclared() {
             true => None,
             false => Some(signal(SignalKind::hangup())?),
         };

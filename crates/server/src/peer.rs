@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
 use http::request::Parts;
+use millstream_policy::Policy;
 
 /// The other end of a connection. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,12 +25,13 @@ pub struct Peer {
 }
 
 /// One listener, as far as its connections' requests are concerned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Door {
     /// Stands in the place of a VPC endpoint's id: `aws:SourceVpce`.
     pub endpoint_id: Option<String>,
-    /// The endpoint's policy, a JSON document: what may be done through this door at all.
-    pub policy: Option<Arc<str>>,
+    /// The endpoint's policy: what may be done through this door at all. Binds callers that have an
+    /// identity.
+    pub policy: Option<Arc<Policy>>,
 }
 
 /// What a TLS handshake settled.
@@ -91,7 +93,7 @@ mod tests {
         let peer = Peer::of(&parts);
         assert!(peer.address.ip().is_loopback());
         assert!(!peer.is_secure());
-        assert_eq!(*peer.door, Door::default());
+        assert!(peer.door.endpoint_id.is_none() && peer.door.policy.is_none());
 
         let address = "192.0.2.7:1".parse().unwrap();
         parts.extensions.insert(Peer { address, door: Arc::default(), tls: None });

@@ -20,13 +20,14 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use millstream_api::{cloudtrail, cloudwatch, kinesis};
+use millstream_api::{cloudtrail, cloudwatch, iam, kinesis, kms, sts};
 use millstream_env::Env;
 use millstream_wire::operation::Body as ReplyBody;
 use millstream_wire::query::Query;
 use millstream_wire::{Codec, Reply, Rpc, ServiceError};
 use tokio::time::Instant;
 
+use crate::access::Origin;
 use crate::audit::{Auditor, Heard, Notes, Told, without_secrets};
 use crate::auth::{Authenticator, Caller};
 use crate::body::{BodyError, BodyReader, ConnectionMemory, Reading, RequestBody};
@@ -39,7 +40,10 @@ use crate::router::{self, Input, Op, Target, Visit};
 use crate::services::Call;
 use crate::services::cloudtrail::CloudTrail;
 use crate::services::cloudwatch::CloudWatch;
+use crate::services::iam::Iam;
 use crate::services::kinesis::DataStreams;
+use crate::services::kms::KeyService;
+use crate::services::sts::Sts;
 
 pub use answer::AnswerBody;
 pub use answers::AnswerMemory;
@@ -53,6 +57,9 @@ pub struct Pipeline {
     pub(crate) authenticator: Authenticator,
     pub(crate) kinesis: DataStreams,
     pub(crate) cloudwatch: CloudWatch,
+    pub(crate) iam: Iam,
+    pub(crate) sts: Sts,
+    pub(crate) kms: KeyService,
     pub(crate) cloudtrail: CloudTrail,
     /// `None`: nothing is recorded.
     pub(crate) auditor: Option<Arc<Auditor>>,
@@ -111,7 +118,7 @@ impl Pipeline {
     /// The operations of AWS's model that answer `UnknownOperationException` here.
     pub fn unimplemented(&self) -> Vec<kinesis::Op> {
         let id = self.ids.next();
-        self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody() })
+        self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody(), origin: None })
     }
 
     /// The way of every request.
@@ -130,7 +137,10 @@ impl Pipeline {
         let body = self.read_body(parts, body, &visit).await?;
         seen.request_bytes = body.bytes.len() as u64;
         let target = match visit {
-            None => router::home(parts, body.bytes)?,
+            None => match router::unsigned(parts, &body.bytes) {
+                Some(target) => target,
+                None => router::home(parts, body.bytes)?,
+            },
             Some(visit) => {
                 let bytes = unpack(parts, body.bytes, &visit)?;
                 visit.target(bytes)?
@@ -140,16 +150,21 @@ impl Pipeline {
         seen.notes = self.auditor.as_ref().and_then(|auditor| auditor.notes(target.op));
         tracing::Span::current().record("operation", target.op.name());
         let service = target.op.info().service;
-        let caller = self
-            .authenticator
-            .authenticate(parts, body.hash.as_deref(), self.env.now(), service)
-            .map_err(|error| unauthenticated(error, &target))?;
+        let caller = match target.op {
+            Op::Sts(sts::Op::AssumeRoleWithWebIdentity) => Ok(self.authenticator.bearer()),
+            _ => {
+                let (hash, now) = (body.hash.as_deref(), self.env.now());
+                self.authenticator.authenticate(parts, hash, now, service)
+            }
+        };
+        let caller = caller.map_err(|error| unauthenticated(error, &target))?;
         if let Some(auditor) = &self.auditor {
             let refused = |error| Refusal::Error(error, target.dialect);
             auditor.before(target.op).map_err(refused)?;
         }
         seen.caller = seen.notes.is_some().then(|| caller.clone());
-        let call = Call { id, caller };
+        let origin = caller.who.is_some().then(|| Origin::of(parts, self.env.now()));
+        let call = Call { id, caller, origin };
         let _memory = body.memory; // until the answer is made
         self.dispatch(&call, target, seen.notes.as_ref()).await
     }
@@ -189,25 +204,34 @@ impl Pipeline {
         notes: Option<&Notes>,
     ) -> Result<Reply, Refusal> {
         let Target { op, dialect, input } = target;
-        let reply = match (op, input) {
-            (Op::Kinesis(op), Input::Body(codec, body)) => {
-                let heard = Heard::new(Rpc { codec, body }, notes);
-                kinesis::dispatch(&self.kinesis, call, op, heard).await
+        let reply = match input {
+            Input::Body(codec, body) => {
+                let rpc = Heard::new(Rpc { codec, body }, notes);
+                match op {
+                    Op::Kinesis(op) => kinesis::dispatch(&self.kinesis, call, op, rpc).await,
+                    Op::CloudWatch(op) => {
+                        cloudwatch::dispatch(&self.cloudwatch, call, op, rpc).await
+                    }
+                    Op::CloudTrail(op) => {
+                        cloudtrail::dispatch(&self.cloudtrail, call, op, rpc).await
+                    }
+                    Op::Kms(op) => kms::dispatch(&self.kms, call, op, rpc).await,
+                    Op::Iam(_) | Op::Sts(_) => Err(ServiceError::unknown_operation()),
+                }
             }
-            (Op::CloudWatch(op), Input::Body(codec, body)) => {
-                let heard = Heard::new(Rpc { codec, body }, notes);
-                cloudwatch::dispatch(&self.cloudwatch, call, op, heard).await
-            }
-            (Op::CloudWatch(op), Input::Form(form)) => {
-                let query = Query { form, request_id: call.id.as_str().to_owned() };
-                cloudwatch::dispatch(&self.cloudwatch, call, op, Heard::new(query, notes)).await
-            }
-            (Op::CloudTrail(op), Input::Body(codec, body)) => {
-                let heard = Heard::new(Rpc { codec, body }, notes);
-                cloudtrail::dispatch(&self.cloudtrail, call, op, heard).await
-            }
-            (Op::Kinesis(_) | Op::CloudTrail(_), Input::Form(_)) => {
-                Err(ServiceError::unknown_operation())
+            Input::Form(form) => {
+                let request_id = call.id.as_str().to_owned();
+                let query = Heard::new(Query { form, request_id }, notes);
+                match op {
+                    Op::CloudWatch(op) => {
+                        cloudwatch::dispatch(&self.cloudwatch, call, op, query).await
+                    }
+                    Op::Iam(op) => iam::dispatch(&self.iam, call, op, query).await,
+                    Op::Sts(op) => sts::dispatch(&self.sts, call, op, query).await,
+                    Op::Kinesis(_) | Op::CloudTrail(_) | Op::Kms(_) => {
+                        Err(ServiceError::unknown_operation())
+                    }
+                }
             }
         };
         let mut reply = reply.map_err(|error| Refusal::Error(error, dialect))?;

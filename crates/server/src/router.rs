@@ -6,8 +6,10 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use millstream_api::{cloudtrail, cloudwatch, kinesis};
-use millstream_base::limits::{LOOKUP_EVENTS_BYTES_MAX, PUT_METRIC_DATA_BYTES_MAX};
+use millstream_api::{cloudtrail, cloudwatch, iam, kinesis, kms, sts};
+use millstream_base::limits::{
+    IAM_REQUEST_BYTES_MAX, KMS_BODY_BYTES_MAX, LOOKUP_EVENTS_BYTES_MAX, PUT_METRIC_DATA_BYTES_MAX,
+};
 use millstream_wire::query::{self, Form};
 use millstream_wire::sigv4::Claim;
 use millstream_wire::{Codec, DecodeError, Operation, Service, ServiceError};
@@ -20,7 +22,10 @@ use crate::front_door::{self, Refusal};
 pub enum Op {
     Kinesis(kinesis::Op),
     CloudWatch(cloudwatch::Op),
+    Kms(kms::Op),
     CloudTrail(cloudtrail::Op),
+    Iam(iam::Op),
+    Sts(sts::Op),
 }
 
 impl Op {
@@ -28,7 +33,10 @@ impl Op {
         match self {
             Op::Kinesis(op) => op.info(),
             Op::CloudWatch(op) => op.info(),
+            Op::Kms(op) => op.info(),
             Op::CloudTrail(op) => op.info(),
+            Op::Iam(op) => op.info(),
+            Op::Sts(op) => op.info(),
         }
     }
 
@@ -38,20 +46,32 @@ impl Op {
 
     /// Its place among [`Op::names`].
     pub fn index(self) -> usize {
-        match self {
-            Op::Kinesis(op) => op as usize,
-            Op::CloudWatch(op) => kinesis::Op::ALL.len() + op as usize,
-            Op::CloudTrail(op) => kinesis::Op::ALL.len() + cloudwatch::Op::ALL.len() + op as usize,
-        }
+        let (table, op) = match self {
+            Op::Kinesis(op) => (0, op as usize),
+            Op::CloudWatch(op) => (1, op as usize),
+            Op::Kms(op) => (2, op as usize),
+            Op::CloudTrail(op) => (3, op as usize),
+            Op::Iam(op) => (4, op as usize),
+            Op::Sts(op) => (5, op as usize),
+        };
+        TABLES[..table].iter().map(|table| table.len()).sum::<usize>() + op
     }
 
     /// The names of all operations.
     pub fn names() -> Vec<&'static str> {
-        let operations = kinesis::OPERATIONS.iter().chain(cloudwatch::OPERATIONS);
-        let operations = operations.chain(cloudtrail::OPERATIONS);
-        operations.map(|operation| operation.name).collect()
+        TABLES.into_iter().flatten().map(|operation| operation.name).collect()
     }
 }
+
+/// The operations of each service, in the order of [`Op::index`].
+static TABLES: [&[Operation]; 6] = [
+    kinesis::OPERATIONS,
+    cloudwatch::OPERATIONS,
+    kms::OPERATIONS,
+    cloudtrail::OPERATIONS,
+    iam::OPERATIONS,
+    sts::OPERATIONS,
+];
 
 /// A service beside Data Streams.
 #[derive(Debug)]
@@ -63,16 +83,31 @@ pub struct Guest {
     pub body_bytes_max: usize,
 }
 
-static GUESTS: [Guest; 2] = [
+static GUESTS: [Guest; 5] = [
     Guest {
         service: &cloudwatch::SERVICE,
         named: |name| cloudwatch::Op::named(name).map(Op::CloudWatch),
         body_bytes_max: PUT_METRIC_DATA_BYTES_MAX,
     },
     Guest {
+        service: &kms::SERVICE,
+        named: |name| kms::Op::named(name).map(Op::Kms),
+        body_bytes_max: KMS_BODY_BYTES_MAX,
+    },
+    Guest {
         service: &cloudtrail::SERVICE,
         named: |name| cloudtrail::Op::named(name).map(Op::CloudTrail),
         body_bytes_max: LOOKUP_EVENTS_BYTES_MAX,
+    },
+    Guest {
+        service: &iam::SERVICE,
+        named: |name| iam::Op::named(name).map(Op::Iam),
+        body_bytes_max: IAM_REQUEST_BYTES_MAX,
+    },
+    Guest {
+        service: &sts::SERVICE,
+        named: |name| sts::Op::named(name).map(Op::Sts),
+        body_bytes_max: IAM_REQUEST_BYTES_MAX,
     },
 ];
 
@@ -114,7 +149,7 @@ pub fn visit(parts: &Parts) -> Option<Visit> {
 /// `/service/NAME/operation/OPERATION`
 fn by_path(path: &str) -> Option<Visit> {
     let (service, operation) = path.strip_prefix("/service/")?.split_once("/operation/")?;
-    let guest = GUESTS.iter().find(|guest| guest.service.target == service)?;
+    let guest = named(service)?;
     Some(Visit { guest, way: Way::Rpc(Codec::RpcV2Cbor, operation.to_owned()) })
 }
 
@@ -122,9 +157,14 @@ fn by_path(path: &str) -> Option<Visit> {
 fn by_target(headers: &HeaderMap) -> Option<Visit> {
     let target = headers.get("x-amz-target")?.to_str().ok()?;
     let (service, operation) = target.rsplit_once('.')?;
-    let guest = GUESTS.iter().find(|guest| guest.service.target == service)?;
+    let guest = named(service)?;
     let codec = Codec::of_content_type(content_type(headers)).unwrap_or(Codec::Json10);
     Some(Visit { guest, way: Way::Rpc(codec, operation.to_owned()) })
+}
+
+/// The guest of this name. Those that speak nothing but forms have none.
+fn named(service: &str) -> Option<&'static Guest> {
+    GUESTS.iter().find(|guest| !service.is_empty() && guest.service.target == service)
 }
 
 /// A form, signed for the service.
@@ -169,6 +209,24 @@ impl Visit {
         let op = (self.guest.named)(&name).ok_or_else(|| refused(unknown_action(&name)))?;
         Ok(Target { op, dialect, input })
     }
+}
+
+/// The one call that nobody signs: a token of an identity provider takes the place of a signature.
+/// `None`: this is not it.
+pub fn unsigned(parts: &Parts, body: &Bytes) -> Option<Target> {
+    let is_signed = parts.headers.contains_key(header::AUTHORIZATION)
+        || parts.uri.query().is_some_and(|query| query.contains("X-Amz-"));
+    let bare = content_type(&parts.headers).split(';').next()?.trim();
+    if is_signed || !bare.eq_ignore_ascii_case(query::FORM) || body.len() > IAM_REQUEST_BYTES_MAX {
+        return None;
+    }
+    let form = Form::parse(body).ok()?;
+    let op = sts::Op::AssumeRoleWithWebIdentity;
+    (form.get("Action") == Some(op.name())).then(|| Target {
+        op: Op::Sts(op),
+        dialect: Dialect::Query(sts::SERVICE.query.expect("it speaks nothing else")),
+        input: Input::Form(form),
+    })
 }
 
 /// The target of a request to Data Streams.

@@ -2,8 +2,14 @@
 
 pub mod cloudtrail;
 pub mod cloudwatch;
+pub mod iam;
 pub mod kinesis;
+pub mod kms;
+pub mod sts;
 
+use std::sync::Arc;
+
+use crate::access::Origin;
 use crate::auth::Caller;
 use crate::ids::RequestId;
 
@@ -12,4 +18,6 @@ use crate::ids::RequestId;
 pub struct Call {
     pub id: RequestId,
     pub caller: Caller,
+    /// Where it came from; there for callers with an identity.
+    pub origin: Option<Arc<Origin>>,
 }

@@ -4,6 +4,7 @@
 mod client;
 mod fan_out;
 mod lineage;
+mod modes;
 mod number;
 mod oracle;
 mod reshard;
@@ -59,8 +60,9 @@ impl Node {
 impl Parts {
     /// A call as the pipeline makes it.
     pub(crate) fn call(&self) -> Call {
-        let caller = Caller { access_key_id: "AKIASIMULATED".into(), scope: self.scope.clone() };
-        Call { id: self.ids.next(), caller }
+        let access_key_id = "AKIASIMULATED".into();
+        let caller = Caller { access_key_id, scope: self.scope.clone(), who: None };
+        Call { id: self.ids.next(), caller, origin: None }
     }
 }
 

@@ -51,6 +51,8 @@ fn anything_else_is_not() {
         refused(&Claim { time: "20150830T123601Z".into(), ..claim.clone() }, &c.payload_hash, &key);
         refused(&Claim { signature: String::new(), ..claim.clone() }, &c.payload_hash, &key);
         refused(&Claim { signature: "zz".into(), ..claim.clone() }, &c.payload_hash, &key);
+        let upper = Claim { signature: claim.signature.to_ascii_uppercase(), ..claim.clone() };
+        refused(&upper, &c.payload_hash, &key);
         let mut cut = claim.clone();
         cut.signature.truncate(32);
         refused(&cut, &c.payload_hash, &key);
@@ -61,36 +63,18 @@ fn anything_else_is_not() {
 fn a_presigned_query_is_verified() {
     let signed = "/?Action=ListStreams&X-Amz-Algorithm=AWS4-HMAC-SHA256&\
         X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2Fkinesis%2Faws4_request&\
-        X-Amz-Date=20150830T123600Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host";
-    let parts = request(signed, &[("host", "example.amazonaws.com")]);
+        X-Amz-Date=20150830T123600Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&\
+        X-Amz-Security-Token=to%2Fken%2B%3D%3D";
+    let parts = request(signed, HOST);
     // Sign it with what the published cases prove, then read it back.
-    let unsigned = Claim {
-        form: Form::Query,
-        access_key_id: "AKIDEXAMPLE".into(),
-        scope: Scope {
-            date: "20150830".into(),
-            region: "us-east-1".into(),
-            service: "kinesis".into(),
-        },
-        signed_headers: vec!["host".into()],
-        signature: String::new(),
-        time: "20150830T123600Z".into(),
-        session_token: None,
-        expires: Some(std::time::Duration::from_secs(60)),
-    };
+    let unsigned = Claim::of(&request(&format!("{signed}&X-Amz-Signature=0"), HOST)).unwrap();
     let text = unsigned.string_to_sign(&canonical_request(&parts, &unsigned, &hash(b"")));
-    let scope = &unsigned.scope;
-    let key = [&scope.date, &scope.region, &scope.service, "aws4_request"]
-        .iter()
-        .fold(format!("AWS4{SECRET}").into_bytes(), |key, part| hmac(&key, part.as_bytes()));
-    let signature: String =
-        hmac(&key, text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
-    let parts = request(
-        &format!("{signed}&X-Amz-Signature={signature}"),
-        &[("host", "example.amazonaws.com")],
-    );
+    let signature = signature(&unsigned.scope, &text);
+    let parts = request(&format!("{signed}&X-Amz-Signature={signature}"), HOST);
     let claim = Claim::of(&parts).unwrap();
     assert_eq!(claim, Claim { signature, ..unsigned });
+    assert_eq!(claim.form, Form::Query);
+    assert_eq!(claim.session_token.as_deref(), Some("to/ken+=="));
     claim.verify(&parts, &hash(b""), &SigningKey::derive(SECRET, &claim.scope)).unwrap();
     claim.check_time(NOW + 60).unwrap();
     let error = claim.check_time(NOW + 61).unwrap_err();
@@ -220,6 +204,86 @@ fn a_wrong_clock_is_told_both_times() {
     );
 }
 
+/// A small request must not make a large canonical one.
+#[test]
+fn headers_are_signed_once_and_not_without_end() {
+    let list = |names: Vec<String>| {
+        let auth = format!(
+            "AWS4-HMAC-SHA256 Credential=A/20150830/r/s/aws4_request, SignedHeaders={}, \
+             Signature=00",
+            names.join(";")
+        );
+        let headers = [("authorization", &*auth), ("x-amz-date", "20150830T123600Z")];
+        Claim::of(&request("/", &headers)).map_err(|e| e.code.into_owned())
+    };
+    let some = |n: usize| (0..n).map(|i| format!("h{i}")).chain(["host".into()]).collect();
+    assert!(list(some(99)).is_ok());
+    let refused = Err("IncompleteSignatureException".to_owned());
+    assert_eq!(list(some(100)), refused);
+    assert_eq!(list(vec!["host".into(), "x".into(), "HOST".into()]), refused);
+}
+
+/// Values that were sent several times, blanks, and names that HTTP would not take.
+#[test]
+fn odd_headers_have_one_spelling() {
+    let header = "AWS4-HMAC-SHA256 Credential=AKID/20150830/us-east-1/service/aws4_request, \
+                  SignedHeaders=host;not a name;x-many;x-none, Signature=00"
+        .replace("not a name", "not(a)name");
+    let headers = [
+        ("authorization", &*header),
+        ("x-amz-date", "20150830T123600Z"),
+        ("host", "h"),
+        ("x-many", "  b\t c  "),
+        ("x-many", ""),
+        ("x-many", "a"),
+    ];
+    let parts = request("/a%20b/../c d?b=%c3%A9&a=+&&b".replace(' ', "%20").as_str(), &headers);
+    let claim = Claim::of(&parts).unwrap();
+    assert_eq!(
+        canonical_request(&parts, &claim, "hash"),
+        "GET\n/c%2520d\na=%2B&b=&b=%C3%A9\nhost:h\nnot(a)name:\nx-many:b c,,a\nx-none:\n\n\
+         host;not(a)name;x-many;x-none\nhash"
+    );
+    let mut s3 = claim.clone();
+    s3.scope.service = "s3".into();
+    assert!(canonical_request(&parts, &s3, "hash").starts_with("GET\n/a%20b/../c%20d\n"));
+}
+
+/// Anything in a header or a query is read without a panic, and proves nothing.
+#[test]
+fn fuzz_claims() {
+    let known = "AWS4-HMAC-SHA256 Credential=AKID/20150830/us-east-1/kinesis/aws4_request, \
+                 SignedHeaders=host;x-amz-date, Signature=00";
+    let keys = SigningKey::derive(SECRET, &Scope::default());
+    bolero::check!().with_type::<(Vec<u8>, Vec<u8>, u8, u8)>().for_each(
+        |(header, query, at, to)| {
+            let mut changed = known.as_bytes().to_vec();
+            let place = usize::from(*at) % changed.len();
+            changed[place] = *to;
+            let query: String = query.iter().map(|b| format!("%{b:02x}")).collect();
+            let claims = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2f20150830%2fr%2fs%2f\
+                      aws4_request&X-Amz-Signature=00&X-Amz-SignedHeaders=host&X-Amz-Date=";
+            for (uri, header) in [
+                ("/".to_owned(), Some(header)),
+                ("/".to_owned(), Some(&changed)),
+                (format!("/?{claims}{query}"), None),
+                (format!("/?{claims}20150830T123600Z&X-Amz-Expires={query}&{query}={query}"), None),
+            ] {
+                let mut builder = Request::get(uri).header("x-amz-date", "20150830T123600Z");
+                if let Some(header) = header {
+                    builder = builder.header("authorization", &header[..]);
+                }
+                let Ok(request) = builder.body(()) else { continue };
+                let (parts, ()) = request.into_parts();
+                if let Ok(claim) = Claim::of(&parts) {
+                    let _ = claim.check_time(NOW);
+                    assert!(claim.verify(&parts, "", &keys).is_err());
+                }
+            }
+        },
+    );
+}
+
 proptest! {
     /// No header or query makes the parser panic.
     #[test]
@@ -240,6 +304,16 @@ fn hash(body: &[u8]) -> String {
     let mut h = PayloadHash::default();
     h.update(body);
     h.finish()
+}
+
+const HOST: &[(&str, &str)] = &[("host", "example.amazonaws.com")];
+
+/// Computed by the letter of the specification.
+fn signature(scope: &Scope, text: &str) -> String {
+    let key = [&scope.date, &scope.region, &scope.service, "aws4_request"]
+        .iter()
+        .fold(format!("AWS4{SECRET}").into_bytes(), |key, part| hmac(&key, part.as_bytes()));
+    hmac(&key, text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn hmac(key: &[u8], data: &[u8]) -> Vec<u8> {

@@ -258,6 +258,7 @@ mod tests {
         let input = api::UntagResourceInput {
             tag_keys: vec!["a".to_owned(), "b".to_owned()],
             resource_arn: "arn".to_owned(),
+            ..Default::default()
         };
         assert_eq!(retell(&input), json!({"tagKeys": ["a", "b"], "resourceARN": "arn"}));
     }
@@ -267,6 +268,7 @@ mod tests {
         let input = api::UntagResourceInput {
             tag_keys: vec!["x".repeat(1000); 100],
             resource_arn: "arn".to_owned(),
+            ..Default::default()
         };
         let told = retell(&input);
         assert_eq!(told["omitted"], true);

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use millstream_base::Arn;
 use serde::Deserialize;
 
 use super::section::{self, TomlValue, quoted, section};
@@ -155,6 +156,16 @@ impl Config {
 }
 
 impl Tls {
+    /// What types can't say.
+    pub(super) fn check(&self) -> Result<(), String> {
+        for CertificatePrincipal { name, principal } in &self.principals {
+            if let Err(error) = Arn::parse(principal) {
+                return Err(format!("tls.principals: `{name}` stands for {principal:?}: {error}"));
+            }
+        }
+        Ok(())
+    }
+
     fn plan(&self) -> Result<Option<TlsPlan>, String> {
         let (certificate, key) = (filled(&self.certificate), filled(&self.key));
         let certificate = match (certificate, key, self.self_signed) {

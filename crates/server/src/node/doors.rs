@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use millstream_env::{Env, Task};
+use millstream_policy::{Kind, Policy};
 use tokio::sync::Notify;
 
 use super::StartError;
@@ -112,15 +113,12 @@ async fn door(env: &Env, plan: &DoorPlan) -> Result<Door, StartError> {
 }
 
 /// The document itself, or that in the file it names.
-async fn policy(env: &Env, text: String) -> Result<Arc<str>, String> {
+async fn policy(env: &Env, text: String) -> Result<Arc<Policy>, String> {
     let document = match text.trim_start().starts_with('{') {
         true => text,
         false => env.blocking(move || read(Path::new(&text))).await?,
     };
-    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&document) {
-        Ok(_) => Ok(document.into()),
-        Err(e) => Err(format!("it is no JSON object: {e}")),
-    }
+    Policy::parse(Kind::Endpoint, &document).map(Arc::new).map_err(|fault| fault.to_string())
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -8,6 +8,7 @@ use millstream_api::kinesis;
 use millstream_wire::{Codec, ServiceError, uri};
 
 use super::{AnswerBody, Pipeline};
+use crate::access::Origin;
 use crate::front_door::Refusal;
 use crate::services::Call;
 use crate::services::kinesis::errors;
@@ -49,6 +50,7 @@ impl Pipeline {
         let query = uri::query_pairs(parts.uri.query().unwrap_or_default());
         let stream = query.iter().find(|(name, _)| name == "stream").map(|(_, value)| value);
         let stream = stream.ok_or_else(errors::no_stream_named)?;
-        self.kinesis.hot(&Call { id, caller }, stream).await
+        let origin = caller.who.is_some().then(|| Origin::of(parts, self.env.now()));
+        self.kinesis.hot(&Call { id, caller, origin }, stream).await
     }
 }

@@ -15,6 +15,7 @@ use millstream_monitoring::Monitoring;
 use millstream_wire::ServiceError;
 
 use super::Call;
+use crate::access;
 
 /// The service, on its store.
 pub struct CloudWatch {
@@ -30,6 +31,21 @@ impl CloudWatch {
 
 impl api::CloudWatch for CloudWatch {
     type Ctx = Call;
+
+    async fn authorise(&self, call: &Call, request: api::Request<'_>) -> Result<(), ServiceError> {
+        let mut context = access::context();
+        let op = match &request {
+            api::Request::PutMetricData(input) => {
+                context.set_text("cloudwatch:namespace", input.namespace.as_str());
+                api::Op::PutMetricData
+            }
+            api::Request::GetMetricData(_) => api::Op::GetMetricData,
+            api::Request::GetMetricStatistics(_) => api::Op::GetMetricStatistics,
+            api::Request::ListMetrics(_) => api::Op::ListMetrics,
+        };
+        access::allowed_operation(call, "cloudwatch", op.name(), "*", context)
+            .map_err(errors::access_denied)
+    }
 
     async fn put_metric_data(
         &self,

@@ -5,6 +5,7 @@
 //!
 //! Invariant: nothing is decided here that depends on a stream's state: that is the engine's.
 
+mod authorise;
 mod consumers;
 mod encryption;
 pub mod errors;
@@ -53,6 +54,15 @@ macro_rules! operations {
     ($($op:ident: $input:ident => $output:ty;)*) => {
         impl api::Kinesis for DataStreams {
             type Ctx = Call;
+
+            async fn authorise(
+                &self,
+                call: &Call,
+                request: api::Request<'_>,
+            ) -> Result<(), ServiceError> {
+                self.check_access(call, request)
+            }
+
             $(
                 async fn $op(
                     &self,

@@ -117,7 +117,8 @@ impl StreamClient {
             4 => self.create(life, rng).await,
             5 => self.delete(life, stream).await,
             6 => self.tag(life, stream, rng).await,
-            7 => self.lengthen(life, stream).await,
+            7 if rng.one_in(2) => self.lengthen(life, stream).await,
+            7 => self.switch_mode(life, stream, rng).await,
             8 => self.look(life, stream).await,
             9 => self.reshard(life, stream, rng).await,
             10 => self.look_back(life, stream, rng).await,
@@ -199,6 +200,7 @@ impl StreamClient {
             s.shard_count = shards as usize;
             s.owner = self.client;
             s.retention.insert(24);
+            s.modes.insert(api::StreamMode::Provisioned.as_str().to_owned());
             wire
         };
         let input = api::CreateStreamInput {
@@ -680,8 +682,14 @@ impl StreamClient {
                     d.retention_period_hours, s.retention
                 ));
             }
+            let mode = d.stream_mode_details.as_ref().map(|m| m.stream_mode.as_str().to_owned());
+            let mode = mode.unwrap_or_default();
+            if !s.modes.contains(&mode) {
+                life.judge.fail(format!("LOST: {stream} is {mode}, may be {:?}", s.modes));
+            }
             if life.settles_doubts() {
                 s.retention = [d.retention_period_hours].into();
+                s.modes = [mode].into();
             }
         }
     }

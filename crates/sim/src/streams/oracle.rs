@@ -37,6 +37,8 @@ pub(crate) struct StreamModel {
     /// Whose settings these are: one client changes them.
     pub(crate) owner: usize,
     pub(crate) retention: BTreeSet<i32>,
+    /// Capacity modes it may be in.
+    pub(crate) modes: BTreeSet<String>,
     pub(crate) tags: BTreeMap<String, Vec<Option<String>>>,
     /// The name it goes by; that of a deleted stream may be taken again.
     pub(crate) wire: String,

@@ -176,7 +176,8 @@ impl StreamClient {
 
 /// The shards were changed between this client's list and its call.
 fn another_was_faster(e: &ServiceError) -> bool {
-    const SIGNS: [&str; 5] = [
+    const SIGNS: [&str; 6] = [
+        "is in On-Demand mode",
         "has already been merged or split",
         "are not an adjacent pair",
         "NewStartingHashKey",

@@ -6,8 +6,8 @@ use std::time::Duration;
 use millstream_base::Timestamp;
 use millstream_env::BoxFuture;
 use millstream_log::{
-    AppendError, Batch, ChunkKeys, Entries, LogError, LogId, LogStore, Position, PositionRange, ReadError,
-    ReadLimit, Tail,
+    AppendError, Batch, ChunkKeys, Entries, LogError, LogId, LogStore, Position, PositionRange,
+    ReadError, ReadLimit, Tail,
 };
 use tokio::sync::watch;
 

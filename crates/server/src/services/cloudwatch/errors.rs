@@ -31,6 +31,11 @@ pub fn of_store(error: Error) -> ServiceError {
     }
 }
 
+/// The sentence is that of the decision.
+pub fn access_denied(sentence: String) -> ServiceError {
+    ServiceError::new("AccessDenied", 403, sentence)
+}
+
 // PutMetricData.
 
 pub fn missing(parameter: impl Display) -> ServiceError {

@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 
+use millstream_api::kinesis::errors as model;
 use millstream_base::{
     ArnError, RetentionError, ShardId, StreamArn, StreamName, TagError, Timestamp, limits,
 };
@@ -452,6 +453,11 @@ pub fn encryption_type_not_kms() -> ServiceError {
 /// Ours, in words and in kind.
 pub fn policy_invalid(fault: &str) -> ServiceError {
     ServiceError::validation(format!("The resource policy is not valid: {fault}."))
+}
+
+/// The sentence is that of the decision.
+pub fn access_denied(sentence: String) -> ServiceError {
+    model::access_denied(sentence)
 }
 
 /// Ours: neither a stream nor a consumer.

@@ -1,5 +1,6 @@
 //! Hot shards and hot keys of a stream, as the node's own page shows them. AWS has nothing like it.
 
+use millstream_api::kinesis as api;
 use millstream_streams::{HotKey, HotReport, HotShard};
 use millstream_wire::ServiceError;
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ impl DataStreams {
             true => target::stream(call, None, Some(stream))?,
             false => target::stream(call, Some(stream), None)?,
         };
+        let asked =
+            api::DescribeStreamInput { stream_arn: Some(stream.to_string()), ..Default::default() };
+        self.check_access(call, api::Request::DescribeStream(&asked))?;
         let report = self.engine.hot(&stream).await;
         Ok(page(&report.map_err(|e| of_engine(e, During::Control))?))
     }
