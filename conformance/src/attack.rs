@@ -38,7 +38,8 @@ const BASE_MIB: u64 = 160;
 
 /// What the server may take in memory, in bytes: the sum of what its configuration allows.
 pub const MEMORY_MAX: u64 =
-    (BODIES_MIB + ANSWERS_MIB + STORE_MIB + BASE_MIB + CONNECTIONS_MAX * CONNECTION_KIB / 1024) << 20;
+    (BODIES_MIB + ANSWERS_MIB + STORE_MIB + BASE_MIB + CONNECTIONS_MAX * CONNECTION_KIB / 1024)
+        << 20;
 
 /// What one attack did to the good clients and to the server.
 #[derive(Clone, Debug, Serialize)]
@@ -107,7 +108,8 @@ pub fn suite(time: Duration, names: &[String], tell: impl Fn(&Row)) -> Result<Ou
     let mut server = Server::start(options())?;
     let address = server.address();
     ensure!(address.ip().is_loopback(), "{address} is not this machine");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(clients::prepare(address))?;
     let mut rows: Vec<Row> = Vec::new();
     let quiet = deeds::QUIET;
@@ -126,11 +128,7 @@ pub fn suite(time: Duration, names: &[String], tell: impl Fn(&Row)) -> Result<Ou
 }
 
 async fn play(attack: &deeds::Attack, server: &Server, time: Duration) -> Result<Row> {
-    let field = Field {
-        address: server.address(),
-        stop: Stop::default(),
-        deeds: Arc::default(),
-    };
+    let field = Field { address: server.address(), stop: Stop::default(), deeds: Arc::default() };
     let good = clients::start(&field);
     // The good ones are connected and at work before the others come.
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use xtask::{attack, bench, codegen, crash, fuzz, interop, models, operations, serve, sim, test, tidy};
+use xtask::{
+    attack, bench, codegen, crash, fuzz, interop, models, operations, serve, sim, test, tidy,
+};
 
 /// Millstream's own tasks. A fresh clone needs two of them: `cargo xtask serve` and `cargo xtask test`
 #[derive(Debug, Parser)]

@@ -52,6 +52,7 @@ attacks! {
     "deep-json" 4 deep_json;
     "deep-cbor" 4 deep_cbor;
     "huge-numbers" 4 huge_numbers;
+    "long-lists" 4 long_lists;
     "garbage-signatures" 4 garbage_signatures;
     "tls-hello-flood" 6 tls_hello_flood;
 }
@@ -145,7 +146,8 @@ async fn slow_headers(field: Field) {
 async fn slow_body(field: Field) {
     let Some(mut stream) = field.connect().await else { return };
     let full = request("PutRecords", b"", "");
-    let head = String::from_utf8_lossy(&full).replace("Content-Length: 0", "Content-Length: 16000000");
+    let head =
+        String::from_utf8_lossy(&full).replace("Content-Length: 0", "Content-Length: 16000000");
     let start = [head.as_bytes(), &[b' '; 70_000]].concat();
     if !field.send(&mut stream, &start).await {
         return;
@@ -275,10 +277,21 @@ async fn deep_cbor(field: Field) {
 
 async fn huge_numbers(field: Field) {
     let digits = "9".repeat(1 << 20);
-    for number in [&digits, "1e999999999", "-1e-999999999", &format!("0.{digits}"), &format!("1e{digits}")]
+    for number in
+        [&digits, "1e999999999", "-1e-999999999", &format!("0.{digits}"), &format!("1e{digits}")]
     {
         let body = format!("{{\"ShardIterator\":\"x\",\"Limit\":{number}}}");
         field.ask_once(&request("GetRecords", body.as_bytes(), "")).await;
+    }
+}
+
+async fn long_lists(field: Field) {
+    let many = |item: &str| {
+        let items = item.repeat((8 << 20) / item.len());
+        format!("{{\"StreamName\":\"x\",\"Records\":[{items}{{}}]}}")
+    };
+    for item in ["{},", "{\"Data\":\"\"},"] {
+        field.ask_once(&request("PutRecords", many(item).as_bytes(), "")).await;
     }
 }
 
@@ -290,7 +303,10 @@ async fn garbage_signatures(field: Field) {
         "AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=\u{1}",
         "AWS4-ECDSA-P256-SHA256 Credential=x",
         &format!("AWS4-HMAC-SHA256 Credential={long}"),
-        &format!("AWS4-HMAC-SHA256 Credential=a/20260101/r/kinesis/aws4_request, SignedHeaders={}, Signature=0", "a;".repeat(20_000)),
+        &format!(
+            "AWS4-HMAC-SHA256 Credential=a/20260101/r/kinesis/aws4_request, SignedHeaders={}, Signature=0",
+            "a;".repeat(20_000)
+        ),
     ] {
         let request = good.replace(clients::AUTHORIZATION, signature);
         field.ask_once(request.as_bytes()).await;

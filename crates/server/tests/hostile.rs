@@ -296,3 +296,22 @@ async fn answers_that_nobody_takes_are_bounded_and_cut() {
     drop(deaf);
     still_serves(node).await;
 }
+
+#[tokio::test]
+async fn lists_of_millions_are_refused_before_they_are_made() {
+    let node = TestNode::start().await;
+    for item in ["{},", "{\"Data\":\"\"},"] {
+        let items = item.repeat((8 << 20) / item.len());
+        let body = format!("{{\"StreamName\":\"x\",\"Records\":[{items}{{}}]}}");
+        let request = Request::operation("PutRecords", support::JSON, body.into_bytes());
+        let answer = node.connect().await.send(&request).await;
+        assert_eq!((answer.status, answer.error().as_str()), (400, "SerializationException"));
+    }
+    // Many, but fewer: told what is wrong with them.
+    let items = "{},".repeat(100_000);
+    let body = format!("{{\"StreamName\":\"x\",\"Records\":[{items}{{}}]}}");
+    let request = Request::operation("PutRecords", support::JSON, body.into_bytes());
+    let answer = node.connect().await.send(&request).await;
+    assert!(answer.error().starts_with("ValidationException"), "{}", answer.error());
+    still_serves(node).await;
+}
