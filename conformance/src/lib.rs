@@ -11,6 +11,7 @@
     reason = "a test program stands outside the house and touches the real clock, files and threads"
 )]
 
+pub mod attack;
 pub mod base64;
 pub mod catalogue;
 pub mod cbor;

@@ -152,7 +152,8 @@ impl Auditor {
             return Ok(());
         }
         let op = told.op;
-        if told.caller.is_none() {
+        let stranger = told.caller.is_none_or(|c| identity::is_nobody(c) && told.error.is_some());
+        if stranger {
             self.offer_unauthenticated(parts, told);
             return Ok(());
         }

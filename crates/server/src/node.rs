@@ -30,7 +30,7 @@ use crate::listener::{Connections, Listener, Phase};
 use crate::metrics::{
     AuditFigures, LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures,
 };
-use crate::pipeline::Pipeline;
+use crate::pipeline::{AnswerMemory, Pipeline};
 use crate::router::Op;
 use crate::sampler::Sampler;
 use crate::services::cloudtrail::CloudTrail;
@@ -271,6 +271,7 @@ fn pipeline(
         env: env.clone(),
         ids,
         bodies: BodyReader::new(&config.limits),
+        answers: AnswerMemory::new(&config.limits),
         authenticator: Authenticator::new(&config.server, &config.auth, identities.clone())?,
         kinesis: DataStreams::new(streams.clone()),
         cloudwatch: CloudWatch::new(env.clone(), monitoring.clone()),

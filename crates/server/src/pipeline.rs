@@ -7,6 +7,7 @@
 //! Knows no socket: the body may come from anywhere, so tests and fuzzers call it directly.
 
 mod answer;
+mod answers;
 mod hot;
 
 use std::borrow::Cow;
@@ -29,7 +30,7 @@ use tokio::time::Instant;
 use crate::access::Origin;
 use crate::audit::{Auditor, Heard, Notes, Told, without_secrets};
 use crate::auth::{Authenticator, Caller};
-use crate::body::{BodyError, BodyReader, Reading, RequestBody};
+use crate::body::{BodyError, BodyReader, ConnectionMemory, Reading, RequestBody};
 use crate::dialect::{self, Dialect};
 use crate::front_door::{self, Refusal};
 use crate::gzip::{self, GzipError};
@@ -45,12 +46,14 @@ use crate::services::kms::KeyService;
 use crate::services::sts::Sts;
 
 pub use answer::AnswerBody;
+pub use answers::AnswerMemory;
 
 /// Everything a request needs on its way.
 pub struct Pipeline {
     pub(crate) env: Env,
     pub(crate) ids: Arc<RequestIds>,
     pub(crate) bodies: BodyReader,
+    pub(crate) answers: AnswerMemory,
     pub(crate) authenticator: Authenticator,
     pub(crate) kinesis: DataStreams,
     pub(crate) cloudwatch: CloudWatch,
@@ -106,6 +109,7 @@ impl Pipeline {
             serve.catch_unwind().await.unwrap_or_else(|_| Err(broken_promise(&parts)))
         };
         let served = self.audit(&parts, id, &seen, served).await;
+        let served = self.answers.hold(served, seen.op.map(|(_, dialect)| dialect));
         let response = respond(&parts, id, &served);
         self.note(id, &seen, &served, started.elapsed());
         response.map(|body| answer::finish(body, served.ok()))
@@ -180,7 +184,7 @@ impl Pipeline {
         seen.caller = seen.notes.is_some().then(|| caller.clone());
         let origin = caller.who.is_some().then(|| Origin::of(parts, self.env.now()));
         let call = Call { id, caller, origin };
-        let _memory = body.permit; // until the answer is made
+        let _memory = body.memory; // until the answer is made
         self.dispatch(&call, target, seen.notes.as_ref()).await
     }
 
@@ -270,6 +274,7 @@ impl Pipeline {
         let reading = Reading {
             hash: self.authenticator.wants_hash(parts),
             drain: !parts.headers.contains_key(header::EXPECT),
+            connection: parts.extensions.get::<ConnectionMemory>().cloned(),
         };
         let refused = |error| {
             let dialect = visit.as_ref().map_or(codec_asked(parts).into(), Visit::dialect);
@@ -389,7 +394,12 @@ fn respond(request: &Parts, id: RequestId, served: &Result<Reply, Refusal>) -> R
 
 /// Part of the body is unread then, and may never come.
 fn closes_connection(status: StatusCode) -> bool {
-    matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT)
+    matches!(
+        status,
+        StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::SERVICE_UNAVAILABLE
+    )
 }
 
 fn whole_bytes(reply: &Reply) -> u64 {
@@ -446,7 +456,8 @@ fn codec_asked(parts: &Parts) -> Codec {
 fn refuse_body(error: BodyError, dialect: Dialect) -> Refusal {
     let (code, status) = match error {
         BodyError::TooLarge { .. } => ("RequestEntityTooLargeException", 413),
-        BodyError::TooSlow { .. } => ("RequestTimeoutException", 408),
+        BodyError::TooSlow { .. } | BodyError::TooSlowly { .. } => ("RequestTimeoutException", 408),
+        BodyError::Busy { .. } => ("ServiceUnavailable", 503),
         BodyError::Broken => ("SerializationException", 400),
     };
     let error = match error {
@@ -456,6 +467,14 @@ fn refuse_body(error: BodyError, dialect: Dialect) -> Refusal {
             status,
             format!("The request body exceeds the maximum of {max} bytes."),
         ),
+        BodyError::TooSlowly { rate_min } => ServiceError::new(
+            code,
+            status,
+            format!("The request body arrives with less than {rate_min} bytes per second."),
+        ),
+        BodyError::Busy { .. } => {
+            ServiceError::new(code, status, "The node is busy. Please try again later.")
+        }
         BodyError::TooSlow { time } => ServiceError::new(
             code,
             status,

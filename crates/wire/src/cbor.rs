@@ -478,6 +478,7 @@ impl Decoder for CborDecoder<'_> {
     fn item(&mut self) -> Result<bool> {
         while self.next_part()? {
             if !self.null()? {
+                self.frames.part()?;
                 return Ok(true);
             }
         }
@@ -501,6 +502,7 @@ impl Decoder for CborDecoder<'_> {
                 _ => return Err(DecodeError::Malformed),
             };
             if !self.null()? {
+                self.frames.part()?;
                 self.frames.at_key(&key);
                 return Ok(Some(key));
             }

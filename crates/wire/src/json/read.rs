@@ -416,6 +416,7 @@ impl Decoder for JsonDecoder<'_> {
     fn item(&mut self) -> Result<bool> {
         while self.next_part(b']')? {
             if !self.null()? {
+                self.frames.part()?;
                 return Ok(true);
             }
         }
@@ -435,6 +436,7 @@ impl Decoder for JsonDecoder<'_> {
             let key = self.text_string()?.into_owned();
             self.colon()?;
             if !self.null()? {
+                self.frames.part()?;
                 self.frames.at_key(&key);
                 return Ok(Some(key));
             }
