@@ -90,7 +90,8 @@ fn terraform_manages_identities() {
         let errors = String::from_utf8_lossy(&run.stderr);
         assert_eq!(run.status.code(), Some(expected), "{arguments:?}: {told}\n{errors}");
     };
-    let plugins = std::env::var("MILLSTREAM_TERRAFORM_PLUGINS").map(|dir| format!("-plugin-dir={dir}"));
+    let plugins =
+        std::env::var("MILLSTREAM_TERRAFORM_PLUGINS").map(|dir| format!("-plugin-dir={dir}"));
     let mut init = vec!["init", "-input=false", "-no-color"];
     init.extend(plugins.as_deref().ok());
     terraform(&init, 0);

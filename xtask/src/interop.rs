@@ -89,9 +89,7 @@ impl Client {
             Client::GoKcl => ("go-kcl", "interop_go_kcl", &["go"], true),
             Client::KclRs => ("kcl-rs", "interop_kcl_rs", &["python3"], true),
             Client::AsyncKinesis => ("async-kinesis", "async_kinesis", &["python3"], true),
-            Client::Encryption => {
-                ("encryption", "interop_encryption", &["java", "mvn"], false)
-            }
+            Client::Encryption => ("encryption", "interop_encryption", &["java", "mvn"], false),
             Client::Lifion => ("lifion", "interop_lifion", &["python3", "node", "npm"], true),
         };
         Plan { name, test, tools, consumes }

@@ -13,8 +13,8 @@ mod connect;
 #[path = "../../client/tests/fake/mod.rs"]
 mod fake;
 mod fsck;
-mod keys;
 mod iam;
+mod keys;
 mod logging;
 mod output;
 mod put;

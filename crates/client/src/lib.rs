@@ -34,6 +34,4 @@ pub use millstream_wire::Codec;
 pub use query::Element;
 pub use retry::{Blame, RetryPolicy};
 pub use sign::{PayloadHash, Signer};
-pub use transport::{
-    ANSWER_BYTES_MAX, Connector, HttpVersion, Stream, Timeouts, Transport, Trust,
-};
+pub use transport::{ANSWER_BYTES_MAX, Connector, HttpVersion, Stream, Timeouts, Transport, Trust};

@@ -124,7 +124,12 @@ fn crosses_accounts(op: Op) -> bool {
     use Op::*;
     matches!(
         op,
-        Encrypt | Decrypt | ReEncrypt | GenerateDataKey | GenerateDataKeyWithoutPlaintext | DescribeKey
+        Encrypt
+            | Decrypt
+            | ReEncrypt
+            | GenerateDataKey
+            | GenerateDataKeyWithoutPlaintext
+            | DescribeKey
     )
 }
 
