@@ -5,13 +5,25 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use conformance::peers;
-use conformance::server::{Options, Server};
+use conformance::server::{Options, Server, binary};
 use serde_json::Value;
+
+fn options(keys: &Path, name: &str) -> Options {
+    let config = format!("[keys]\nroot = \"file:{}\"\n", keys.join(name).display());
+    Options { config, ..Options::default() }
+}
 
 /// A server whose root key is a file outside of its data.
 fn server(keys: &Path) -> Server {
-    let config = format!("[keys]\nroot = \"file:{}\"\n", keys.join("root.key").display());
-    Server::start(Options { config, ..Options::default() }).expect("the server starts")
+    Server::start(options(keys, "root.key")).expect("the server starts")
+}
+
+/// `millstream keys ARGUMENTS`: whether it went well, and what it said.
+fn keys(arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new(binary().expect("the binary"));
+    let output = command.arg("keys").args(arguments).output().expect("millstream starts");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
 fn run(python: &Path, arguments: &[&str]) -> Output {
@@ -28,8 +40,8 @@ fn checked(output: &Output, server: &Server) {
 #[test]
 fn every_operation_through_boto3_and_keys_over_a_crash() {
     let Some(python) = peers::python() else { return peers::skip("boto3") };
-    let keys = tempfile::tempdir().expect("a directory");
-    let mut server = server(keys.path());
+    let folder = tempfile::tempdir().expect("a directory");
+    let mut server = server(folder.path());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/kms.py");
     let output = run(&python, &[script, &server.endpoint()]);
     checked(&output, &server);
@@ -44,8 +56,43 @@ fn every_operation_through_boto3_and_keys_over_a_crash() {
          blob = bytes.fromhex(left['blob'])\n\
          opened = kms.decrypt(CiphertextBlob=blob, EncryptionContext=left['context'])\n\
          assert opened['Plaintext'] == b'hello' and opened['KeyId'] == left['key'], opened\n";
-    checked(&run(&python, &["-c", open, &server.endpoint(), &left.to_string()]), &server);
+    let opens = |server: &Server| {
+        checked(&run(&python, &["-c", open, &server.endpoint(), &left.to_string()]), server);
+    };
+    opens(&server);
     server.stop().expect("a clean end");
+
+    // Another file holds the root key from now on.
+    let file = |name: &str| format!("file:{}", folder.path().join(name).display());
+    let dir = server.data_dir().display().to_string();
+    let (old, new) = (file("root.key"), file("new.key"));
+    let (_, shown) = keys(&["show", &old]);
+    let (_, status) = keys(&["status", "--data-dir", &dir]);
+    assert!(shown.starts_with("held by key:") && shown == status, "{shown} {status}");
+    let rotate = ["rotate", "--data-dir", &dir, "--from", &old, "--to", &new];
+    let (done, said) = keys(&rotate);
+    assert!(done && said.contains("Set [keys] root"), "{said}");
+    let (_, shown) = keys(&["show", &new]);
+    assert_eq!(keys(&["status", "--data-dir", &dir]).1, shown);
+    std::fs::remove_file(folder.path().join("root.key")).expect("the old file");
+    server.restart_with(options(folder.path(), "new.key")).expect("the server starts");
+    opens(&server);
+    server.stop().expect("a clean end");
+}
+
+#[test]
+fn root_keys_are_made_once_and_never_printed() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("keys/root.key");
+    let place = path.display().to_string();
+    let (done, said) = keys(&["new", &place]);
+    let key = std::fs::read_to_string(&path).expect("the file");
+    assert!(done && said.contains("fingerprint") && !said.contains(key.trim()), "{said}");
+    let (done, said) = keys(&["new", &place]);
+    assert!(!done && said.contains("is there already"), "{said}");
+    assert_eq!(std::fs::read_to_string(&path).expect("the file"), key);
+    let (done, said) = keys(&["show", "file:/nowhere/root.key"]);
+    assert!(!done && said.contains("there is no root key"), "{said}");
 }
 
 #[test]
