@@ -48,6 +48,9 @@ const CHUNKS_MAX: u64 = CHUNKS_PER_KEY_MAX >> 4;
 const TURNS: usize = 32;
 /// How often a read fetches keys: what it finds first needs one.
 const UNLOCKS_MAX: usize = 5;
+/// How long a data key that is due and could not be replaced is used before the ring is asked for
+/// another one: a ring that does not answer holds up one put a minute.
+pub(crate) const REPLACE_RETRY: Duration = Duration::from_secs(60);
 /// What the rows' keys begin with.
 const PREFIX: &str = "data-key/";
 /// Data keys that one look at a stream's asks for.
@@ -121,6 +124,8 @@ pub(crate) struct DataKeys {
     pub(crate) ring: Arc<dyn KeyRing>,
     cache_life: Duration,
     known: RwLock<BTreeMap<KeyNumber, Known>>,
+    /// Data keys that are not to be replaced before.
+    postponed: RwLock<BTreeMap<KeyNumber, Instant>>,
     turns: [Mutex<()>; TURNS],
 }
 
@@ -140,7 +145,8 @@ impl DataKeys {
         cache_life: Duration,
     ) -> Self {
         let turns = std::array::from_fn(|_| Mutex::default());
-        DataKeys { env, meta, ring, cache_life, known: RwLock::default(), turns }
+        let (known, postponed) = (RwLock::default(), RwLock::default());
+        DataKeys { env, meta, ring, cache_life, known, postponed, turns }
     }
 
     /// A data key that is unwrapped and may be used now.
@@ -154,6 +160,15 @@ impl DataKeys {
 
     pub(crate) fn is_at_hand(&self, number: KeyNumber) -> bool {
         self.at_hand(number).is_some()
+    }
+
+    /// A data key is due and could not be replaced: it is used for a while longer.
+    pub(crate) fn postpone(&self, number: KeyNumber) {
+        self.postponed.write().insert(number, Instant::now() + REPLACE_RETRY);
+    }
+
+    pub(crate) fn is_postponed(&self, number: KeyNumber) -> bool {
+        self.postponed.read().get(&number).is_some_and(|until| Instant::now() < *until)
     }
 
     /// Who fetches or makes keys of a stream holds this meanwhile: a thousand callers who miss the
@@ -238,6 +253,7 @@ impl DataKeys {
     /// Drops the keys whose time is over or whose KMS key can't be used.
     pub(crate) fn drop_unusable(&self) {
         let now = Instant::now();
+        self.postponed.write().retain(|_, until| now < *until);
         for known in self.known.write().values_mut() {
             if now >= known.until || self.ring.usable(&known.under).is_err() {
                 known.key = None;

@@ -118,6 +118,7 @@ impl Streams {
 
     fn is_due(&self, current: &CurrentKey) -> bool {
         self.now().since(current.created) >= self.inner.options.data_keys.life
+            && !self.inner.keys.is_postponed(current.number())
     }
 
     /// Unwraps the stream's data key, or makes the next one.
@@ -152,6 +153,7 @@ impl Streams {
                 Err(error) => match held.filter(|sealing| !sealing.is_used_up()) {
                     Some(sealing) => {
                         tracing::warn!(%stream, %error, "a data key could not be replaced");
+                        keys.postpone(sealing.key.reference());
                         return Ok((fresh, Some(sealing)));
                     }
                     None => return Err(error),

@@ -6,7 +6,7 @@ use millstream_base::StreamArn;
 use millstream_secrets::KeyError;
 
 use super::*;
-use crate::data_keys::CACHE_LIFE;
+use crate::data_keys::{CACHE_LIFE, REPLACE_RETRY};
 
 impl World {
     /// A stream of one shard that is encrypted under `key`.
@@ -119,7 +119,7 @@ async fn old_records_stay_under_their_old_keys() {
     assert_eq!(world.all(&world.streams, &stream).await, Err(disabled("alias/k1")));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn data_keys_are_replaced_after_a_day_and_kept_as_long_as_records_need_them() {
     let world = World::new().await;
     let stream = world.encrypted("s", "alias/k1").await;
@@ -130,13 +130,17 @@ async fn data_keys_are_replaced_after_a_day_and_kept_as_long_as_records_need_the
     world.pass(Duration::from_millis(1));
     // A ring that does not answer holds nothing up while the old key can be used.
     world.ring.set("alias/k1", KeyState::Silent);
-    world.put_text(&stream, "three").await.unwrap();
-    assert_eq!(world.data_keys().await, 1);
+    let calls = world.ring.calls();
+    for text in ["three", "and", "more"] {
+        world.put_text(&stream, text).await.unwrap();
+    }
+    assert_eq!((world.data_keys().await, world.ring.calls()), (1, calls + 1), "asked once");
     world.ring.set("alias/k1", KeyState::Enabled);
+    tokio::time::advance(REPLACE_RETRY).await;
     world.put_text(&stream, "four").await.unwrap();
     assert_eq!(world.data_keys().await, 2);
     let all = world.all(&world.another().await, &stream).await.unwrap();
-    assert_eq!(all, ["one", "two", "three", "four"]);
+    assert_eq!(all, ["one", "two", "three", "and", "more", "four"]);
     for _ in 0..20 {
         world.pass(24 * HOUR);
         world.put_text(&stream, "more").await.unwrap();
