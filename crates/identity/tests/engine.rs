@@ -10,7 +10,7 @@ use millstream_env::Env;
 use millstream_identity::model::RoleFacts;
 use millstream_identity::{
     AssumeRole, Authenticated, Declaration, Deed, Error, Identities, Kind, NewEntity, NewPolicy,
-    Options, References, StsError, Stranger, Subject, What,
+    Options, References, Stranger, StsError, Subject, What,
 };
 use millstream_meta::{Key, MemoryMeta, MetaStore};
 use millstream_policy::{Action, Ask, Context, Resource, ResourcePolicy, decide};
@@ -303,7 +303,10 @@ async fn roles_are_given_to_whom_they_trust() {
     assert_eq!(made.credentials.expires, NOW.plus(Duration::from_secs(3600)));
     let long = identities.assume_role(&ada, asked(Some(9000)), &context, NOW);
     assert!(matches!(long, Err(StsError::Invalid(_))), "the role allows 7200 seconds");
-    assert!(matches!(assume("arn:aws:iam::000000000000:role/none", None), Err(StsError::Denied(_))));
+    assert!(matches!(
+        assume("arn:aws:iam::000000000000:role/none", None),
+        Err(StsError::Denied(_))
+    ));
 }
 
 const DECLARED: &str = r#"
@@ -395,7 +398,8 @@ async fn ten_thousand_identities_load_and_are_found() {
     let sealed = {
         let (key, _) = with_key(&identities, "template").await;
         identities.put_inline(user("template"), "p", &allow("kinesis:*")).await.unwrap();
-        let row = meta.get(&Key::new("identity/000000000000/user/template")).await.unwrap().unwrap();
+        let row =
+            meta.get(&Key::new("identity/000000000000/user/template")).await.unwrap().unwrap();
         (key, String::from_utf8(row.value.to_vec()).unwrap())
     };
     for n in 0..COUNT {

@@ -41,9 +41,10 @@ pub(super) struct InitArgs {
 /// # Errors
 /// The directory is in use or damaged, no root key, or the file can't be written.
 pub(super) async fn run(global: &Global, args: InitArgs) -> anyhow::Result<()> {
-    let mut overrides = overrides_from_env(std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    }));
+    let mut overrides =
+        overrides_from_env(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }));
     let quoted = |path: &PathBuf| serde_json::Value::from(path.to_string_lossy()).to_string();
     if let Some(dir) = &args.data_dir {
         overrides.push(Override::new("--data-dir", "server.data_dir", quoted(dir)));

@@ -114,8 +114,12 @@ impl Users {
         match self {
             Users::List => {
                 let all = iam.list("ListUsers", "Users", &[]).await?;
-                let columns =
-                    [("NAME", "UserName"), ("PATH", "Path"), ("ID", "UserId"), ("CREATED", "CreateDate")];
+                let columns = [
+                    ("NAME", "UserName"),
+                    ("PATH", "Path"),
+                    ("ID", "UserId"),
+                    ("CREATED", "CreateDate"),
+                ];
                 iam.show_list("Users", &all, columns);
             }
             Users::Show { name } => {
