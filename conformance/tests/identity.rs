@@ -64,6 +64,66 @@ fn files_under(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// From the first administrator to a user who may read and nothing else, by the command line alone.
+#[test]
+fn the_command_line_manages_identities() {
+    let keys = tempfile::tempdir().expect("a directory");
+    let mut server = Server::start(options(keys.path())).expect("the server starts");
+    let binary = conformance::server::binary().expect("the binary");
+    let endpoint = server.endpoint();
+    let run = |credentials: &str, arguments: &[&str]| {
+        let output = Command::new(&binary)
+            .args(arguments)
+            .args(["--endpoint-url", &endpoint, "--region", "us-east-1"])
+            .env("AWS_SHARED_CREDENTIALS_FILE", keys.path().join(credentials))
+            .env_remove("AWS_PROFILE")
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .output()
+            .expect("the binary starts");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.success(), told, errors)
+    };
+    let good = |credentials: &str, arguments: &[&str]| {
+        let (success, told, errors) = run(credentials, arguments);
+        assert!(success, "{arguments:?}: {errors}");
+        told
+    };
+    let admin = "admin.credentials";
+    assert!(good(admin, &["iam", "whoami"]).contains(":user/admin"));
+    good(admin, &["iam", "groups", "create", "readers"]);
+    let create = ["--policy", "AmazonKinesisReadOnlyAccess", "--group", "readers"];
+    good(admin, &[&["iam", "users", "create", "ada", "--path", "/staff/"][..], &create].concat());
+    assert!(good(admin, &["iam", "users", "list"]).contains("/staff/"));
+    assert!(good(admin, &["iam", "groups", "show", "readers"]).contains("ada"));
+    let key = good(admin, &["iam", "keys", "create", "ada"]);
+    std::fs::write(keys.path().join("ada"), key).expect("a file");
+    assert!(good("ada", &["iam", "whoami"]).contains(":user/staff/ada"));
+    good("ada", &["streams", "list"]);
+    let (success, _, errors) = run("ada", &["streams", "create", "orders"]);
+    assert!(!success && errors.contains("AccessDenied"), "{errors}");
+    let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kinesis:*","Resource":"*"}]}"#;
+    let file = keys.path().join("all.json");
+    std::fs::write(&file, document).expect("a file");
+    let file = file.to_str().expect("a name");
+    good(admin, &["iam", "policies", "put", "--user", "ada", "all", file]);
+    good("ada", &["streams", "create", "orders"]);
+    good(admin, &["iam", "policies", "create", "own", file]);
+    good(admin, &["iam", "policies", "attach", "--group", "readers", "own"]);
+    assert!(good(admin, &["iam", "policies", "show", "own"]).contains("kinesis:*"));
+    let listed = good(admin, &["iam", "keys", "list", "ada", "--output", "json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    assert_eq!(listed["AccessKeys"][0]["Status"], "Active");
+    let key = listed["AccessKeys"][0]["AccessKeyId"].as_str().expect("a key").to_owned();
+    good(admin, &["iam", "keys", "deactivate", "ada", &key]);
+    let (success, _, errors) = run("ada", &["streams", "list"]);
+    assert!(!success && errors.contains("UnrecognizedClientException"), "{errors}");
+    good(admin, &["iam", "users", "delete", "ada"]);
+    let (success, _, errors) = run(admin, &["iam", "users", "show", "ada"]);
+    assert!(!success && errors.contains("NoSuchEntity"), "{errors}");
+    server.stop().expect("a clean end");
+}
+
 /// Makes, finds nothing to change, changes, and takes away. `MILLSTREAM_TERRAFORM_PLUGINS` may name a
 /// folder with the provider; else Terraform fetches it.
 #[test]

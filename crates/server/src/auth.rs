@@ -24,8 +24,8 @@ use crate::access::Who;
 use crate::config::{Auth, AuthMode, Server};
 use crate::peer::Peer;
 
-/// Derived keys kept: one per access key, day and region in use.
-const SIGNING_KEYS_MAX: usize = 1024;
+/// Derived keys kept: one per access key, day and region in use, half a KiB each.
+const SIGNING_KEYS_MAX: usize = 16 << 10;
 /// What is hashed in the place of a body that the signature does not cover.
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
@@ -48,6 +48,7 @@ struct Key {
 }
 
 /// A signing key, and the secret that it was derived from: a key id may be given another secret.
+#[derive(Clone)]
 struct Derived {
     secret: Arc<Secret>,
     key: SigningKey,
@@ -186,23 +187,21 @@ impl Authenticator {
         }
         claim.check_time(now.as_secs())?;
         let payload_hash = payload_hash.unwrap_or(UNSIGNED_PAYLOAD);
-        claim.verify(parts, payload_hash, &self.signing_key(claim, secret))
-    }
-
-    fn signing_key(&self, claim: &Claim, secret: &Arc<Secret>) -> SigningKey {
         let name = (claim.access_key_id.clone(), claim.scope.clone());
-        if let Some(known) = self.derived.read().get(&name)
-            && Arc::ptr_eq(&known.secret, secret)
-        {
-            return known.key.clone();
+        let known =
+            self.derived.read().get(&name).filter(|d| Arc::ptr_eq(&d.secret, secret)).cloned();
+        if let Some(known) = known {
+            return claim.verify(parts, payload_hash, &known.key);
         }
         let key = SigningKey::derive(secret.expose_text().unwrap_or_default(), &claim.scope);
+        claim.verify(parts, payload_hash, &key)?;
+        // Only who knows the secret gets into the cache: regions are whatever a claim says.
         let mut derived = self.derived.write();
         if derived.len() >= SIGNING_KEYS_MAX {
             derived.clear(); // mostly of days that are over; the rest is derived again
         }
-        derived.insert(name, Derived { secret: secret.clone(), key: key.clone() });
-        key
+        derived.insert(name, Derived { secret: secret.clone(), key });
+        Ok(())
     }
 }
 
