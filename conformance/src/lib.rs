@@ -18,6 +18,7 @@ pub mod cbor;
 pub mod chance;
 pub mod client;
 pub mod consume;
+pub mod doors;
 pub mod driver;
 pub mod event_stream;
 pub mod fixture;

@@ -17,6 +17,7 @@ use crate::run;
   cargo xtask interop            all of them
   cargo xtask interop java       only the Java SDK; needs a JDK and maven
   cargo xtask interop go         only the Go SDK; needs go
+  cargo xtask interop encryption the AWS Encryption SDK for Java; needs a JDK and maven
   cargo xtask interop kcl flink  the Java KCL and Flink's connectors; need a JDK and maven")]
 pub struct Args {
     /// Only these clients
@@ -62,6 +63,8 @@ enum Client {
     AsyncKinesis,
     /// lifion-kinesis for Node
     Lifion,
+    /// The AWS Encryption SDK for Java
+    Encryption,
 }
 
 /// What a client's test needs.
@@ -86,6 +89,7 @@ impl Client {
             Client::GoKcl => ("go-kcl", "interop_go_kcl", &["go"], true),
             Client::KclRs => ("kcl-rs", "interop_kcl_rs", &["python3"], true),
             Client::AsyncKinesis => ("async-kinesis", "async_kinesis", &["python3"], true),
+            Client::Encryption => ("encryption", "interop_encryption", &["java", "mvn"], false),
             Client::Lifion => ("lifion", "interop_lifion", &["python3", "node", "npm"], true),
         };
         Plan { name, test, tools, consumes }

@@ -11,6 +11,7 @@
 
 mod access_keys;
 mod built_in;
+mod by_arn;
 mod declaration;
 mod directory;
 mod documents;

@@ -32,9 +32,10 @@ pub struct VaultOptions {
     pub address: String,
     /// Where the transit engine is mounted.
     pub mount: String,
-    /// The variable of the environment with the token, or the file that an agent keeps it in: `env:NAME`
-    /// or `file:PATH`. A file is read at each call: tokens are renewed.
+    /// `env:NAME`, or `file:PATH`, which an agent may renew: it is read at each call.
     pub token: String,
+    /// Whose certificates are believed.
+    pub trust: Trust,
 }
 
 impl Default for VaultOptions {
@@ -43,6 +44,7 @@ impl Default for VaultOptions {
             address: "https://127.0.0.1:8200".to_owned(),
             mount: "transit".to_owned(),
             token: "env:VAULT_TOKEN".to_owned(),
+            trust: Trust::System,
         }
     }
 }
@@ -73,7 +75,7 @@ impl Vault {
         if !options.mount.split('/').all(is_name) {
             return Err(failed(format!("{:?} is no mount", options.mount)));
         }
-        let transport = Transport::new(&endpoint, HttpVersion::Http1, timeouts(), &Trust::System);
+        let transport = Transport::new(&endpoint, HttpVersion::Http1, timeouts(), &options.trust);
         let transport = transport.map_err(|e| failed(e.to_string()))?;
         let (env, known) = (Env::real("."), Known::default());
         Ok(Vault(Arc::new(Inner { env, endpoint, transport, options, known })))

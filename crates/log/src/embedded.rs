@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use crate::chunk::{CHUNK_HEADER_LEN, payload_len};
+use crate::key::{ChunkKeys, NoKeys};
 use crate::memory::Log;
 use crate::merge::Merger;
 use crate::opened::Opened;
@@ -20,7 +21,7 @@ use crate::options::Options;
 use crate::read;
 use crate::recovery::{self, OpenError, RecoveryReport};
 use crate::request::{AppendCall, ControlCall, ControlOp, PendingBatch, PendingEntries, Request};
-use crate::seal::{ChunkKeys, NoKeys, SEAL_LEN, SealedEntries};
+use crate::seal::{SEAL_LEN, SealedEntries};
 use crate::segment::Segments;
 use crate::shared::{Counters, Health, HealthReport, QUEUE_UNIT, Shared};
 use crate::store::{

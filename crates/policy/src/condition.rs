@@ -12,7 +12,7 @@ use crate::fault::{Fault, Result, wrong};
 use crate::json::Node;
 use crate::network::Network;
 use crate::principal::{Principal, PrincipalKind};
-use crate::template::{Reading, Template};
+use crate::template::{ArnTemplate, Reading, Template};
 
 /// One operator with one key.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ enum Test {
     Equals(Vec<Template>),
     EqualsIgnoringCase(Vec<Template>),
     Like(Vec<Template>),
-    Arn(Vec<Template>),
+    Arn(Vec<ArnTemplate>),
     Number(Order, Vec<f64>),
     /// Milliseconds since the epoch.
     Date(Order, Vec<i64>),
@@ -223,11 +223,14 @@ impl Condition {
 
     /// The keys that it and its variables name.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
-        let templates: &[Template] = match &self.test {
-            Test::Equals(t) | Test::EqualsIgnoringCase(t) | Test::Like(t) | Test::Arn(t) => t,
-            _ => &[],
+        let (templates, arns): (&[Template], &[ArnTemplate]) = match &self.test {
+            Test::Equals(t) | Test::EqualsIgnoringCase(t) | Test::Like(t) => (t, &[]),
+            Test::Arn(arns) => (&[], arns),
+            _ => (&[], &[]),
         };
-        std::iter::once(&self.key).chain(templates.iter().flat_map(Template::keys))
+        let variables = templates.iter().flat_map(Template::keys);
+        let variables = variables.chain(arns.iter().flat_map(ArnTemplate::keys));
+        std::iter::once(&self.key).chain(variables)
     }
 }
 
@@ -237,6 +240,9 @@ impl Test {
         let templates = |wildcards: bool| {
             let reading = Reading { wildcards, variables };
             values.iter().map(|text| Template::parse(at, text, reading)).collect::<Result<Vec<_>>>()
+        };
+        let arns = || -> Result<Vec<ArnTemplate>> {
+            Ok(templates(true)?.into_iter().map(ArnTemplate::of).collect())
         };
         let numbers = |order: Order| Ok(Test::Number(order, each(at, values, "a number", number)?));
         let dates = |order: Order| Ok(Test::Date(order, each(at, values, "a date", date::parse)?));
@@ -248,8 +254,8 @@ impl Test {
             "stringnotequalsignorecase" => (Test::EqualsIgnoringCase(templates(false)?), true),
             "stringlike" => (Test::Like(templates(true)?), false),
             "stringnotlike" => (Test::Like(templates(true)?), true),
-            "arnequals" | "arnlike" => (Test::Arn(templates(true)?), false),
-            "arnnotequals" | "arnnotlike" => (Test::Arn(templates(true)?), true),
+            "arnequals" | "arnlike" => (Test::Arn(arns()?), false),
+            "arnnotequals" | "arnnotlike" => (Test::Arn(arns()?), true),
             "numericequals" => (numbers(Order::Equal)?, false),
             "numericnotequals" => (numbers(Order::Equal)?, true),
             "numericlessthan" => (numbers(Order::Less)?, false),
@@ -284,7 +290,7 @@ impl Test {
             }
             Test::Arn(templates) => {
                 let text = item.text();
-                templates.iter().any(|template| template.fits_arn(&text, facts))
+                templates.iter().any(|template| template.fits(&text, facts))
             }
             Test::Number(order, wanted) => item_number(item)
                 .is_some_and(|found| wanted.iter().any(|wanted| order.holds(found, *wanted))),

@@ -5,8 +5,6 @@
 //! variable without a value makes the whole text one that nothing equals. What a variable brings is
 //! plain text: wildcards in it are none.
 
-use std::borrow::Cow;
-
 use crate::condition::{Facts, Key};
 use crate::fault::{Result, wrong};
 use crate::pattern::{self, Pattern, Token};
@@ -67,24 +65,6 @@ impl Template {
         }
     }
 
-    /// Whether `text` is an ARN each part of which fits the same part of this one.
-    pub(crate) fn fits_arn(&self, text: &str, facts: &Facts) -> bool {
-        let tokens: Cow<[Token]> = match self {
-            Template::Plain(Pattern::Anything) => return is_arn(text),
-            Template::Plain(pattern) => Cow::Owned(tokens_of(pattern)),
-            Template::Variable(_) => match self.filled(facts) {
-                Some(tokens) => Cow::Owned(tokens),
-                None => return false,
-            },
-        };
-        let wanted: Vec<&[Token]> =
-            tokens.splitn(6, |token| *token == Token::Literal(':')).collect();
-        let found: Vec<&str> = text.splitn(6, ':').collect();
-        wanted.len() == 6
-            && is_arn(text)
-            && wanted.iter().zip(found).all(|(wanted, found)| pattern::fits(wanted, found))
-    }
-
     /// The condition keys that the variables name.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
         let pieces: &[Piece] = match self {
@@ -140,8 +120,65 @@ impl Piece {
     }
 }
 
+/// A template of an ARN, each of whose six parts is looked at by itself: no wildcard crosses a colon
+/// but in the last part.
+#[derive(Clone, Debug)]
+pub(crate) enum ArnTemplate {
+    /// `*`
+    Anything,
+    Parts(Box<[Pattern]>),
+    Variable(Template),
+}
+
+impl ArnTemplate {
+    pub(crate) fn of(template: Template) -> ArnTemplate {
+        match &template {
+            Template::Plain(Pattern::Anything) => ArnTemplate::Anything,
+            Template::Plain(pattern) => {
+                let tokens = tokens_of(pattern);
+                ArnTemplate::Parts(parts_of(&tokens).map(Pattern::of_tokens).collect())
+            }
+            Template::Variable(_) => ArnTemplate::Variable(template),
+        }
+    }
+
+    /// Whether `text` is an ARN each part of which fits the same part of this one.
+    pub(crate) fn fits(&self, text: &str, facts: &Facts) -> bool {
+        match self {
+            ArnTemplate::Anything => is_arn(text),
+            ArnTemplate::Parts(parts) => {
+                let found = text.splitn(ARN_PARTS, ':');
+                parts.len() == ARN_PARTS
+                    && is_arn(text)
+                    && parts.iter().zip(found).all(|(part, found)| part.fits(found))
+            }
+            ArnTemplate::Variable(template) => template.filled(facts).is_some_and(|tokens| {
+                let (wanted, found) = (parts_of(&tokens), text.splitn(ARN_PARTS, ':'));
+                parts_of(&tokens).count() == ARN_PARTS
+                    && is_arn(text)
+                    && wanted.zip(found).all(|(wanted, found)| pattern::fits(wanted, found))
+            }),
+        }
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        let template = match self {
+            ArnTemplate::Variable(template) => Some(template),
+            ArnTemplate::Anything | ArnTemplate::Parts(_) => None,
+        };
+        template.into_iter().flat_map(Template::keys)
+    }
+}
+
+/// `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`
+const ARN_PARTS: usize = 6;
+
+fn parts_of(tokens: &[Token]) -> impl Iterator<Item = &[Token]> {
+    tokens.splitn(ARN_PARTS, |token| *token == Token::Literal(':'))
+}
+
 fn is_arn(text: &str) -> bool {
-    text.starts_with("arn:") && text.split(':').count() >= 6
+    text.starts_with("arn:") && text.splitn(ARN_PARTS, ':').count() == ARN_PARTS
 }
 
 fn tokens_of(pattern: &Pattern) -> Vec<Token> {

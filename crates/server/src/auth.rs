@@ -29,6 +29,9 @@ const SIGNING_KEYS_MAX: usize = 1024;
 /// What is hashed in the place of a body that the signature does not cover.
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
+/// The session's name of a role that a client certificate stands for.
+const CERTIFICATE_SESSION: &str = "client-certificate";
+
 /// Tells who calls.
 pub struct Authenticator {
     mode: AuthMode,
@@ -102,8 +105,10 @@ impl Authenticator {
         now: Timestamp,
         service: &'static Service,
     ) -> Result<Caller, ServiceError> {
-        if let Some(caller) = self.of_certificate(parts) {
-            return caller;
+        if let Some(arn) = Peer::of(parts).principal()
+            && !Claim::is_made(parts)
+        {
+            return self.of_certificate(arn);
         }
         let claim = Claim::of(parts)?;
         let (account, who) = match self.mode {
@@ -126,23 +131,19 @@ impl Authenticator {
         Ok(Caller { access_key_id: claim.access_key_id, scope: Scope::new(account, region), who })
     }
 
-    /// The identity that the client's certificate stands for, if the request is not signed: a
-    /// signature says more exactly who calls.
-    fn of_certificate(&self, parts: &Parts) -> Option<Result<Caller, ServiceError>> {
-        let arn = Peer::of(parts).principal()?;
-        if Claim::is_made(parts) {
-            return None;
-        }
-        let account = Arn::parse(arn).map_or(self.account, |arn| arn.account);
+    /// The identity that a client's certificate stands for. Only for a request without a signature,
+    /// which would say more exactly who calls.
+    fn of_certificate(&self, arn: &str) -> Result<Caller, ServiceError> {
         let who = match self.mode {
             AuthMode::Any | AuthMode::Keys => None,
-            AuthMode::Iam => match self.identities.simulated(account, arn) {
-                Ok((principal, rights)) => Some(Arc::new(Who { principal, rights, session: None })),
-                Err(_) => return Some(Err(unrecognized())),
-            },
+            AuthMode::Iam => {
+                let found = self.identities.find_by_arn(arn, CERTIFICATE_SESSION);
+                Some(found.map_err(|_| unrecognized())?)
+            }
         };
+        let account = Arn::parse(arn).map_or(self.account, |arn| arn.account);
         let scope = Scope::new(account, self.region.clone());
-        Some(Ok(Caller { access_key_id: String::new(), scope, who }))
+        Ok(Caller { access_key_id: String::new(), scope, who })
     }
 
     /// A caller of the default account and region that signed nothing: for the node's own questions.

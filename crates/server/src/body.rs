@@ -25,7 +25,7 @@ const COUNTED_BYTES: u64 = 4 << 10;
 const FIRST_BYTES: u64 = 1 << 20;
 
 /// Memory that is kept for the next bodies.
-const IDLE_BYTES_MAX: usize = 32 << 20;
+const IDLE_BYTES_MAX: usize = 16 << 20;
 
 /// What is read of a body that is too large, so that the client sees the answer instead of a reset
 /// connection.

@@ -70,6 +70,9 @@ section! {
         pub region: String = "us-east-1".to_owned(),
         /// How long running requests may take to end after SIGTERM or Ctrl-C.
         pub drain_time: Span = Span::from_secs(10),
+        /// Whether the system may write a core file when the process fails, and debuggers of the
+        /// same user may look at it. Records and keys would be in there in plain text.
+        pub core_files: bool = false,
     }
 }
 
@@ -403,8 +406,7 @@ impl Config {
 
     /// What types can't say.
     fn check(&self) -> Result<(), String> {
-        self.doors()?;
-        self.tls.check()?;
+        self.check_doors()?;
         check_account("server.account", &self.server.account)?;
         if self.auth.mode == AuthMode::Keys && self.auth.keys.is_empty() {
             return Err(

@@ -34,4 +34,4 @@ pub mod stores;
 pub mod tls;
 
 pub use config::{Config, ConfigError, Override};
-pub use node::{Node, RunningNode, StartError};
+pub use node::{ADMIN, Node, RunningNode, StartError};

@@ -146,6 +146,25 @@ impl Pipeline {
         self.kinesis.unimplemented(&Call { id, caller: self.authenticator.nobody(), origin: None })
     }
 
+    /// Decodes, validates, authorises and runs a request of `caller`, whoever that is; for tests of
+    /// what comes after authentication.
+    #[doc(hidden)]
+    pub async fn run_as(
+        &self,
+        caller: Caller,
+        origin: Option<Arc<Origin>>,
+        op: Op,
+        body: Bytes,
+    ) -> Result<Reply, ServiceError> {
+        let call = Call { id: self.ids.next(), caller, origin };
+        let input = Input::Body(Codec::Json, body);
+        let target = Target { op, dialect: Codec::Json.into(), input };
+        self.dispatch(&call, target, None).await.map_err(|refusal| match refusal {
+            Refusal::Error(error, _) => error,
+            other => ServiceError::internal_failure(format!("{:?}", other.code())),
+        })
+    }
+
     /// The way of every request.
     async fn serve<B>(
         &self,
@@ -424,6 +443,13 @@ fn unauthenticated(error: ServiceError, target: &Target) -> Refusal {
     let malformed = match &target.input {
         Input::Body(codec, body) => front_door::malformed(*codec, body),
         Input::Form(_) => None,
+    };
+    let error = match (target.dialect, &*error.code) {
+        // STS has an error of the other name of its own.
+        (Dialect::Query(_), "ExpiredTokenException") => {
+            ServiceError { code: "ExpiredToken".into(), status: 403, ..error }
+        }
+        _ => error,
     };
     Refusal::Error(malformed.unwrap_or(error), target.dialect)
 }

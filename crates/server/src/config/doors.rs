@@ -120,6 +120,21 @@ impl Config {
         }
     }
 
+    /// Refuses what would look like protection and be none.
+    pub(super) fn check_doors(&self) -> Result<(), String> {
+        self.tls.check()?;
+        for door in self.doors()? {
+            if door.endpoint_policy.is_some() && self.auth.mode != AuthMode::Iam {
+                return Err(format!(
+                    "listener {}: an endpoint_policy bounds identities, which only auth.mode = \
+                     \"iam\" knows",
+                    door.listen
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses settings that would let in anyone from anywhere.
     ///
     /// # Errors
@@ -268,6 +283,9 @@ mod tests {
     }
 
     const FILE: &str = r#"
+[auth]
+mode = "iam"
+
 [tls]
 certificate = "/etc/m/cert.pem"
 key = "/etc/m/key.pem"
@@ -315,6 +333,11 @@ client_certificates = "required"
             (
                 "[[listener]]\nlisten = \"127.0.0.1:1\"\ntls = true\n",
                 "listener 127.0.0.1:1: TLS needs a certificate and a key",
+            ),
+            (
+                "[[listener]]\nlisten = \"127.0.0.1:1\"\nendpoint_policy = \"{}\"\n",
+                "listener 127.0.0.1:1: an endpoint_policy bounds identities, which only auth.mode = \
+                 \"iam\" knows",
             ),
             (
                 "[server]\nlisten = []\n",

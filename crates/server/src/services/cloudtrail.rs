@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::Call;
+use crate::access;
 use crate::audit::Auditor;
 
 /// Events of one answer, at most and if nothing else is said.
@@ -40,6 +41,14 @@ impl CloudTrail {
 
 impl api::CloudTrail for CloudTrail {
     type Ctx = Call;
+
+    async fn authorise(&self, call: &Call, request: api::Request<'_>) -> Result<(), ServiceError> {
+        let op = match request {
+            api::Request::LookupEvents(_) => api::Op::LookupEvents,
+        };
+        access::allowed_operation(call, "cloudtrail", op.name(), "*", access::context())
+            .map_err(errors::access_denied)
+    }
 
     async fn lookup_events(
         &self,

@@ -13,7 +13,6 @@ mod hot;
 mod modes;
 mod monitoring;
 mod policies;
-mod policy_document;
 mod queues;
 mod rates;
 mod records;

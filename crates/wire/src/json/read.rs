@@ -23,7 +23,7 @@ pub struct JsonDecoder<'a> {
 }
 
 /// Kept for the next bodies: what the blobs and texts of some dozens of requests take.
-static ARENAS: Buffers = Buffers::new(16 << 20);
+static ARENAS: Buffers = Buffers::new(8 << 20);
 
 type Result<T> = std::result::Result<T, DecodeError>;
 

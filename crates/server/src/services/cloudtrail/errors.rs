@@ -10,6 +10,11 @@ pub fn no_trail() -> ServiceError {
     model::unsupported_operation("This node keeps no audit trail.")
 }
 
+/// The sentence is that of the decision. The model has no such error; AWS's JSON services say it so.
+pub fn access_denied(sentence: String) -> ServiceError {
+    ServiceError::new("AccessDeniedException", 400, sentence)
+}
+
 pub fn event_category(name: &str) -> ServiceError {
     model::invalid_event_category(format!("The event category {name} is not valid."))
 }

@@ -1,13 +1,12 @@
-//! Resource policies: put, shown and removed. Whom they let in is decided once callers have
-//! identities.
+//! Resource policies: put, shown and removed. Whom they let in is decided in `authorise`.
 
 use millstream_api::kinesis as api;
 use millstream_base::QueueArn;
+use millstream_policy::{Kind, Policy};
 use millstream_streams::Error;
 use millstream_wire::ServiceError;
 
 use super::errors::{During, of_engine};
-use super::policy_document;
 use super::{Call, DataStreams, errors, target};
 
 /// What GetResourcePolicy shows where none is attached.
@@ -57,7 +56,8 @@ impl DataStreams {
 }
 
 fn check(policy: &str, resource: &str) -> Result<(), ServiceError> {
-    policy_document::check(policy, resource)
+    Policy::parse(Kind::Resource, policy)
+        .and_then(|policy| policy.check_attachment("kinesis", resource))
         .map_err(|fault| errors::policy_invalid(&fault.to_string()))
 }
 
