@@ -9,6 +9,8 @@
 mod clients;
 mod deeds;
 mod frames;
+mod hello;
+mod overload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use serde::Serialize;
 
 use crate::server::{Options, Server};
 pub use deeds::ATTACKS;
+pub use overload::{Overload, overload};
 
 /// Clients that put and get while attacks run.
 pub const GOOD_CLIENTS: usize = 8;
@@ -84,20 +87,27 @@ impl Stop {
 #[derive(Clone)]
 pub(crate) struct Field {
     address: SocketAddr,
+    /// Where TLS is spoken.
+    tls: SocketAddr,
     stop: Stop,
     deeds: Arc<AtomicU64>,
 }
 
-/// The settings of a server that is to be attacked.
-pub fn options() -> Options {
+/// A loopback port that is free now.
+fn free_address() -> Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// The settings of a server that is to be attacked: TLS at its first address, plain at `plain`.
+fn options(plain: SocketAddr) -> Options {
     let config = format!(
-        "[limits]\nbodies_bytes_max = \"{BODIES_MIB}MiB\"\nanswers_bytes_max = \"{ANSWERS_MIB}MiB\"\n\
+        "[[listener]]\nlisten = \"{plain}\"\ntls = false\n[limits]\nbodies_bytes_max = \"{BODIES_MIB}MiB\"\nanswers_bytes_max = \"{ANSWERS_MIB}MiB\"\n\
          connections_max = {CONNECTIONS_MAX}\nconnections_per_address_max = 2000\n\
          header_read_time = \"5s\"\nwrite_stall_time = \"5s\"\nbody_grace_time = \"3s\"\n\
          memory_wait = \"1s\"\n\
          [storage]\nmemory_bytes = \"32MiB\"\ncheckpoint_bytes = \"8MiB\"\nwal_file_bytes = \"64MiB\"\n"
     );
-    Options { config, ..Options::default() }
+    Options { config, args: vec!["--tls-self-signed".to_owned()] }
 }
 
 /// Plays the attacks of `names` (all if none is given), each for `time`.
@@ -105,9 +115,9 @@ pub fn options() -> Options {
 /// # Errors
 /// The server can't be started, or ended by itself.
 pub fn suite(time: Duration, names: &[String], tell: impl Fn(&Row)) -> Result<Outcome> {
-    let mut server = Server::start(options())?;
-    let address = server.address();
-    ensure!(address.ip().is_loopback(), "{address} is not this machine");
+    let address = free_address()?;
+    let mut server = Server::start(options(address))?;
+    ensure!(server.address().ip().is_loopback(), "{} is not this machine", server.address());
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(clients::prepare(address))?;
@@ -115,7 +125,7 @@ pub fn suite(time: Duration, names: &[String], tell: impl Fn(&Row)) -> Result<Ou
     let quiet = deeds::QUIET;
     let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
     for attack in std::iter::once(&quiet).chain(ATTACKS.iter().filter(|a| wanted(a.name))) {
-        let mut row = runtime.block_on(play(attack, &server, time))?;
+        let mut row = runtime.block_on(play(attack, &server, address, time))?;
         server.assert_alive()?;
         row.p99_ratio = row.p99_ms / rows.first().map_or(row.p99_ms, |quiet| quiet.p99_ms);
         tell(&row);
@@ -127,8 +137,14 @@ pub fn suite(time: Duration, names: &[String], tell: impl Fn(&Row)) -> Result<Ou
     Ok(Outcome { seconds: time.as_secs_f64(), memory_max_mib: MEMORY_MAX >> 20, rows })
 }
 
-async fn play(attack: &deeds::Attack, server: &Server, time: Duration) -> Result<Row> {
-    let field = Field { address: server.address(), stop: Stop::default(), deeds: Arc::default() };
+async fn play(
+    attack: &deeds::Attack,
+    server: &Server,
+    address: SocketAddr,
+    time: Duration,
+) -> Result<Row> {
+    let field =
+        Field { address, tls: server.address(), stop: Stop::default(), deeds: Arc::default() };
     let good = clients::start(&field);
     // The good ones are connected and at work before the others come.
     tokio::time::sleep(Duration::from_millis(300)).await;

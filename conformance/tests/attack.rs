@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use conformance::attack::{ATTACKS, GOOD_CLIENTS, suite};
+use conformance::attack::{ATTACKS, GOOD_CLIENTS, overload, suite};
 
 #[test]
 fn good_clients_go_on_under_every_attack() {
@@ -17,4 +17,15 @@ fn good_clients_go_on_under_every_attack() {
         assert!(row.memory_peak_mib <= outcome.memory_max_mib, "{row}");
         assert!(row.attack == "(quiet)" || row.deeds > 0, "{row}");
     }
+}
+
+#[test]
+fn an_overloaded_node_sheds_and_recovers_by_itself() {
+    let outcome = overload(64, Duration::from_secs(4)).unwrap();
+    println!("{outcome:?}");
+    assert!(outcome.served > 0, "{outcome:?}");
+    assert!(outcome.shed > 0, "there was no overload: {outcome:?}");
+    assert_eq!(outcome.other, 0, "{outcome:?}");
+    assert!(outcome.memory_peak_mib <= outcome.memory_max_mib, "{outcome:?}");
+    assert!(outcome.recovered < Duration::from_secs(10), "{outcome:?}");
 }

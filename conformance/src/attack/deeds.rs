@@ -17,6 +17,7 @@ use super::clients::{self, Client, request};
 use super::frames::{
     CONTINUATION, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, frame, head, hello, literal,
 };
+use super::hello::client_hello;
 
 type Deed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -54,7 +55,8 @@ attacks! {
     "huge-numbers" 4 huge_numbers;
     "long-lists" 4 long_lists;
     "garbage-signatures" 4 garbage_signatures;
-    "tls-hello-flood" 6 tls_hello_flood;
+    "tls-handshakes" 6 tls_handshakes;
+    "tls-to-plain" 6 tls_to_plain;
 }
 
 /// A pause between attempts: attackers share the machine with whom they attack.
@@ -313,11 +315,27 @@ async fn garbage_signatures(field: Field) {
     }
 }
 
-async fn tls_hello_flood(field: Field) {
+/// The server signs, the client goes: a key exchange for two hundred bytes.
+async fn tls_handshakes(field: Field) {
+    let to_tls = Field { address: field.tls, ..field.clone() };
+    for _ in 0..20 {
+        let Some(mut stream) = to_tls.connect().await else { return };
+        if field.stop.is_set() || !field.send(&mut stream, &client_hello()).await {
+            return;
+        }
+        let mut answer = [0; 1024];
+        let read = stream.read(&mut answer);
+        let _ = tokio::time::timeout(Duration::from_secs(1), read).await;
+    }
+    // And one that begins and never goes on.
+    let Some(mut stream) = to_tls.connect().await else { return };
+    field.send(&mut stream, &client_hello()[..40]).await;
+    field.wait(Duration::from_millis(50)).await;
+}
+
+async fn tls_to_plain(field: Field) {
     let Some(mut stream) = field.connect().await else { return };
-    // The beginning of a ClientHello that never goes on.
-    let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
-    if field.send(&mut stream, hello).await {
+    if field.send(&mut stream, &client_hello()).await {
         field.wait(Duration::from_millis(50)).await;
     }
 }

@@ -174,6 +174,23 @@ impl Auditor {
         }
     }
 
+    /// A call that had begun when its client went away: it may have been done or not. Written soon;
+    /// there is no answer that would have to wait for it.
+    pub fn abandoned(&self, parts: &Parts, told: Told<'_>) {
+        let error = words::abandoned();
+        let told = Told { error: Some(&error), ..told };
+        if !self.listens_to(told.op) || !self.selects(&told) {
+            return;
+        }
+        let event = self.event(parts, told).text();
+        if let Some(delivery) = &self.delivery {
+            delivery.offer(&event);
+        }
+        if let Err(error) = self.recorder.offer(event) {
+            tracing::error!(%error, "a call that its client left is not audited");
+        }
+    }
+
     /// Data calls by the streams that they name. One that names none (GetRecords with nothing but
     /// an iterator) is selected whenever any stream is: rather an event too many.
     fn selects(&self, told: &Told<'_>) -> bool {

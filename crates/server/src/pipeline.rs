@@ -80,6 +80,28 @@ struct Seen {
     notes: Option<Notes>,
 }
 
+/// A request until it is in the audit trail. Who goes away before that, once his call has begun,
+/// can't keep it out of there.
+struct Watched<'a> {
+    pipeline: &'a Pipeline,
+    parts: &'a Parts,
+    id: RequestId,
+    /// `None` at the end.
+    seen: Option<Seen>,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let Watched { pipeline, parts, id, seen } = self;
+        if let Some(seen) = seen
+            && let (Some(auditor), Some((op, _)), true) =
+                (&pipeline.auditor, seen.op, seen.caller.is_some())
+        {
+            auditor.abandoned(parts, pipeline.told(op, *id, seen, None));
+        }
+    }
+}
+
 impl Pipeline {
     /// Answers one request.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<AnswerBody>
@@ -95,7 +117,9 @@ impl Pipeline {
             return page;
         }
         let id = self.ids.next();
-        let mut seen = Seen::default();
+        let mut watched =
+            Watched { pipeline: self, parts: &parts, id, seen: Some(Seen::default()) };
+        let seen = watched.seen.as_mut().expect("taken at the end only");
         let served = {
             let span = tracing::debug_span!(
                 "request",
@@ -103,12 +127,13 @@ impl Pipeline {
                 operation = tracing::field::Empty,
                 stream = tracing::field::Empty,
             );
-            let serve = self.serve(&parts, body, id, &mut seen);
+            let serve = self.serve(&parts, body, id, seen);
             // A broken promise of our own costs this request only, and is told and counted.
             let serve = AssertUnwindSafe(tracing::Instrument::instrument(serve, span));
             serve.catch_unwind().await.unwrap_or_else(|_| Err(broken_promise(&parts)))
         };
-        let served = self.audit(&parts, id, &seen, served).await;
+        let served = self.audit(&parts, id, seen, served).await;
+        let seen = watched.seen.take().expect("taken here only");
         let served = self.answers.hold(served, seen.op.map(|(_, dialect)| dialect));
         let response = respond(&parts, id, &served);
         self.note(id, &seen, &served, started.elapsed());
@@ -201,18 +226,22 @@ impl Pipeline {
         else {
             return served;
         };
-        let told = Told {
-            op,
-            id,
-            caller: seen.caller.as_ref(),
-            notes: seen.notes.as_ref(),
-            error: served.as_ref().err().and_then(Refusal::error),
-            home: self.authenticator.nobody().scope,
-        };
-        match auditor.after(parts, told).await {
+        let error = served.as_ref().err().and_then(Refusal::error);
+        match auditor.after(parts, self.told(op, id, seen, error)).await {
             Ok(()) => served,
             Err(error) => Err(Refusal::Error(error, dialect)),
         }
+    }
+
+    fn told<'a>(
+        &self,
+        op: Op,
+        id: RequestId,
+        seen: &'a Seen,
+        error: Option<&'a ServiceError>,
+    ) -> Told<'a> {
+        let home = self.authenticator.nobody().scope;
+        Told { op, id, caller: seen.caller.as_ref(), notes: seen.notes.as_ref(), error, home }
     }
 
     /// Decodes, validates, authorises, runs and encodes.
