@@ -129,7 +129,7 @@ async fn one(
         *client = Some(Working { client: fresh, iterator });
     }
     let working = client.as_mut().expect("made above");
-    if turn % GET_EVERY == 0 {
+    if turn.is_multiple_of(GET_EVERY) {
         let input = json!({"ShardIterator": working.iterator, "Limit": 1000});
         let page = working.client.call("GetRecords", &input).await?;
         working.iterator = page["NextShardIterator"].clone();

@@ -298,7 +298,7 @@ impl EmbeddedLog {
         let max = self.inner.shared.options.batch_bytes_max;
         let mut results: Vec<Option<AppendResult>> = vec![None; batches.len()];
         // Mostly one call; more when all together are too much for one frame.
-        let mut calls: Vec<(Vec<usize>, Vec<(LogId, Batch)>, u64)> = Vec::new();
+        let mut calls: Vec<(Vec<usize>, Batches, u64)> = Vec::new();
         for (i, (log, batch)) in batches.into_iter().enumerate() {
             let bytes = match self.weigh(&batch) {
                 Ok(bytes) => bytes,
@@ -328,6 +328,7 @@ impl EmbeddedLog {
     }
 }
 
+type Batches = Vec<(LogId, Batch)>;
 type AppendResult = Result<PositionRange, AppendError>;
 
 impl LogStore for EmbeddedLog {

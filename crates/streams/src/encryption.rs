@@ -206,11 +206,11 @@ fn in_full(stream: &StreamArn, name: String) -> String {
 
 /// Whether a data key may be had again by itself.
 fn is_passing(error: &Error) -> bool {
-    match error {
-        Error::Key(KeyError::Throttled { .. } | KeyError::Unavailable { .. }) => true,
-        Error::Unavailable { .. } => true,
-        _ => false,
-    }
+    matches!(
+        error,
+        Error::Key(KeyError::Throttled { .. } | KeyError::Unavailable { .. })
+            | Error::Unavailable { .. }
+    )
 }
 
 /// Whether a text names a key in one of the forms that AWS takes: a key's id, `alias/NAME`, or the

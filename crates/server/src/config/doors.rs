@@ -2,7 +2,7 @@
 //! from elsewhere.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use millstream_base::Arn;
 use serde::Deserialize;
@@ -235,8 +235,8 @@ impl Tls {
     }
 }
 
-fn filled(path: &PathBuf) -> Option<PathBuf> {
-    (!path.as_os_str().is_empty()).then(|| path.clone())
+fn filled(path: &Path) -> Option<PathBuf> {
+    (!path.as_os_str().is_empty()).then(|| path.to_owned())
 }
 
 impl ListenerSection {

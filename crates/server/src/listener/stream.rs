@@ -205,7 +205,8 @@ mod tests {
             let (mut client, server) = tokio::io::duplex(8);
             let patience = Patience::new(Env::real("."), &limits);
             let mut stream = ClientStream::new(server, patience);
-            let reader = tokio::spawn(async move {
+            let mut tasks = tokio::task::JoinSet::new();
+            tasks.spawn(async move {
                 while client.read_u8().await.is_ok() {
                     tokio::time::sleep(Duration::from_millis(pause_ms)).await;
                 }
@@ -213,7 +214,7 @@ mod tests {
             let written = stream.write_all(&[0; 5000]).await;
             assert_eq!(written.is_err(), cut_off, "a byte per {pause_ms} ms");
             drop(stream);
-            reader.await.unwrap();
+            tasks.join_all().await;
         }
     }
 
