@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use millstream_base::{AccountId, Arn, Region, Scope, Timestamp};
+pub use millstream_identity::Authenticated as Who;
 use millstream_identity::{Found, Identities, Stranger};
 use millstream_policy::{Principal, Rights};
 use millstream_secrets::Secret;
@@ -20,7 +21,6 @@ use millstream_wire::sigv4::{Claim, Scope as KeyScope, SigningKey, UNSIGNED_PAYL
 use millstream_wire::{Service, ServiceError};
 use parking_lot::RwLock;
 
-use crate::access::Who;
 use crate::config::{Auth, AuthMode, Server};
 use crate::peer::Peer;
 

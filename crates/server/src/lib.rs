@@ -13,6 +13,7 @@ pub mod access;
 pub mod audit;
 pub mod auth;
 pub mod body;
+pub mod call;
 pub mod config;
 pub mod data_dir;
 pub mod dialect;

@@ -9,6 +9,7 @@
 mod answer;
 mod answers;
 mod hot;
+pub(crate) mod parts;
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
@@ -27,17 +28,16 @@ use millstream_wire::query::Query;
 use millstream_wire::{Codec, Reply, Rpc, ServiceError};
 use tokio::time::Instant;
 
-use crate::access::Origin;
 use crate::audit::{Auditor, Heard, Notes, Told, without_secrets};
 use crate::auth::{Authenticator, Caller};
 use crate::body::{BodyError, BodyReader, ConnectionMemory, Reading, RequestBody};
+use crate::call::{Call, Origin};
 use crate::dialect::{self, Dialect};
 use crate::front_door::{self, Refusal};
 use crate::gzip::{self, GzipError};
 use crate::ids::{RequestId, RequestIds};
 use crate::metrics::{self, Metrics, Observation};
 use crate::router::{self, Input, Op, Target, Visit};
-use crate::services::Call;
 use crate::services::cloudtrail::CloudTrail;
 use crate::services::cloudwatch::CloudWatch;
 use crate::services::iam::Iam;

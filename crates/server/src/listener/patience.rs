@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::config::Limits;
 use crate::pipeline::AnswerBody;
+use crate::pipeline::parts::{PART_BYTES, Parts, Progress};
 
 /// One connection's patience.
 pub(crate) struct Patience {
@@ -85,7 +86,7 @@ impl Patience {
         match body {
             AnswerBody::Whole(Some(bytes)) if bytes.len() > PART_BYTES => {
                 let (progress, over) = self.begin(self.write_stall);
-                AnswerBody::Parts(Parts { left: bytes, progress, _over: over })
+                AnswerBody::Parts(Parts::new(bytes, progress, over))
             }
             body => self.watch(body),
         }
@@ -124,43 +125,6 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-#[derive(Default)]
-struct Progress {
-    parts: AtomicU64,
-    /// The client has asked, and we have nothing yet.
-    asked: AtomicBool,
-}
-
-impl Progress {
-    /// The number of the part after which the client did not ask any more.
-    fn untouched_since(&self) -> Option<u64> {
-        (!self.asked.load(Ordering::Relaxed)).then(|| self.parts.load(Ordering::Relaxed))
-    }
-}
-
-/// Bytes of an answer that are handed over at once.
-const PART_BYTES: usize = 256 << 10;
-
-/// A whole answer, handed over part by part.
-pub struct Parts {
-    left: Bytes,
-    progress: Arc<Progress>,
-    /// Dropped with the answer.
-    _over: oneshot::Sender<()>,
-}
-
-impl Parts {
-    pub fn len(&self) -> usize {
-        self.left.len()
-    }
-
-    pub fn next(&mut self) -> Option<Bytes> {
-        self.progress.parts.fetch_add(1, Ordering::Relaxed);
-        let part = self.left.split_to(self.left.len().min(PART_BYTES));
-        (!part.is_empty()).then_some(part)
-    }
-}
-
 struct Watched {
     parts: BoxStream<'static, Result<Bytes, ServiceError>>,
     progress: Arc<Progress>,
@@ -173,10 +137,7 @@ impl Stream for Watched {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let part = self.parts.as_mut().poll_next(cx);
-        self.progress.asked.store(part.is_pending(), Ordering::Relaxed);
-        if part.is_ready() {
-            self.progress.parts.fetch_add(1, Ordering::Relaxed);
-        }
+        self.progress.asked(part.is_ready());
         part
     }
 }

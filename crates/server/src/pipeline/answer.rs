@@ -4,12 +4,13 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::listener::patience::Parts;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http_body::{Body, Frame, SizeHint};
 use millstream_wire::operation::Body as ReplyBody;
 use millstream_wire::{Reply, ServiceError};
+
+use super::parts::Parts;
 
 /// The body of an answer.
 pub enum AnswerBody {
