@@ -18,6 +18,7 @@
 
 mod client;
 mod credentials;
+mod element;
 mod endpoint;
 mod error;
 mod query;
@@ -28,10 +29,10 @@ mod transport;
 pub use aws_credential_types::Credentials;
 pub use client::{Builder, Client};
 pub use credentials::{Keys, Lookup, TEST_KEY, TEST_REGION};
+pub use element::Element;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, ServiceError};
 pub use millstream_wire::Codec;
-pub use query::Element;
 pub use retry::{Blame, RetryPolicy};
 pub use sign::{PayloadHash, Signer};
 pub use transport::{ANSWER_BYTES_MAX, Connector, HttpVersion, Stream, Timeouts, Transport, Trust};
