@@ -10,7 +10,7 @@ use crate::engine::Identities;
 use crate::entities::Subject;
 use crate::find::Stranger;
 use crate::model::Kind;
-use crate::rights::Authenticated;
+use crate::who::Authenticated;
 
 impl Identities {
     /// The user of this ARN; or the role of this ARN in a session called `session_name`.
