@@ -38,6 +38,10 @@ pub fn allowed<'a>(
     if let Some(owner) = &resource.owner {
         context.set_text("aws:ResourceAccount", owner.as_str().to_owned());
     }
+    // The region that the resource is in: an ARN may name another one than the signature does.
+    if let Some(region) = resource.arn.split(':').nth(3).filter(|region| !region.is_empty()) {
+        context.set_text("aws:RequestedRegion", region);
+    }
     describe(call, &mut context);
     let endpoint_policy = call.origin.as_ref().and_then(|o| o.peer.door.policy.as_deref());
     let ask = Ask {

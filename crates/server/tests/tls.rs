@@ -403,11 +403,15 @@ const LISTS_ONLY: &str = r#"{"Version": "2012-10-17", "Statement": [
 
 #[tokio::test]
 async fn an_endpoint_policy_that_is_none_ends_the_start() {
-    for (policy, expected) in
-        [("{", ""), ("/nowhere/policy.json", "/nowhere/policy.json can't be read: ")]
-    {
+    for (policy, expected) in [
+        ("{", "it is not a JSON object"),
+        ("{}", "Statement is missing"),
+        ("/nowhere/policy.json", "/nowhere/policy.json can't be read: "),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let mut config = support::config(dir.path());
+        config.server.ephemeral = true;
+        config.auth.mode = AuthMode::Iam;
         config.listener =
             vec![ListenerSection { endpoint_policy: Some(policy.into()), ..listener() }];
         let error = Node::start(config).await.err().expect("refused").to_string();
