@@ -243,9 +243,6 @@ impl LogClient {
             ReadError::Corrupt { .. } => life.damaged(e),
             ReadError::Locked { .. } => life.judge.fail(format!("all keys are there: {e}")),
             ReadError::Io { .. } => life.unavailable(e),
-            ReadError::Locked { .. } => {
-                life.judge.fail(format!("LOCKED: {log} holds nothing sealed: {e}"))
-            }
         }
     }
 
