@@ -16,9 +16,10 @@ use crate::lives::Reply;
 
 const KEYS: [&str; 3] = ["alias/aws/kinesis", "alias/one", "alias/two"];
 
-/// Short lives, so that a run sees data keys replaced, and unwrapped anew.
+/// Unwrapped anew within a run; a clock that steps by hours replaces them. Longer than a slow node
+/// takes to read what it fetched a key for.
 pub(super) const DATA_KEYS: DataKeyOptions =
-    DataKeyOptions { life: Duration::from_millis(800), cache_life: Duration::from_millis(100) };
+    DataKeyOptions { life: Duration::from_secs(600), cache_life: Duration::from_secs(3) };
 
 pub(super) fn ring() -> Arc<TrialRing> {
     let ring = Arc::new(TrialRing::default());
