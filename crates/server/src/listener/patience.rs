@@ -150,11 +150,11 @@ pub struct Parts {
 }
 
 impl Parts {
-    pub fn len(&self) -> usize {
+    pub fn bytes_left(&self) -> usize {
         self.left.len()
     }
 
-    pub fn next(&mut self) -> Option<Bytes> {
+    pub fn take_part(&mut self) -> Option<Bytes> {
         self.progress.parts.fetch_add(1, Ordering::Relaxed);
         let part = self.left.split_to(self.left.len().min(PART_BYTES));
         (!part.is_empty()).then_some(part)

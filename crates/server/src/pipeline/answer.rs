@@ -45,7 +45,7 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match self.get_mut() {
             AnswerBody::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
-            AnswerBody::Parts(parts) => Poll::Ready(parts.next().map(|b| Ok(Frame::data(b)))),
+            AnswerBody::Parts(parts) => Poll::Ready(parts.take_part().map(|b| Ok(Frame::data(b)))),
             AnswerBody::Stream(stream) => stream
                 .as_mut()
                 .poll_next(cx)
@@ -56,7 +56,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             AnswerBody::Whole(bytes) => bytes.is_none(),
-            AnswerBody::Parts(parts) => parts.len() == 0,
+            AnswerBody::Parts(parts) => parts.bytes_left() == 0,
             AnswerBody::Stream(_) => false,
         }
     }
@@ -66,7 +66,7 @@ impl Body for AnswerBody {
             AnswerBody::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
-            AnswerBody::Parts(parts) => SizeHint::with_exact(parts.len() as u64),
+            AnswerBody::Parts(parts) => SizeHint::with_exact(parts.bytes_left() as u64),
             AnswerBody::Stream(_) => SizeHint::default(),
         }
     }
