@@ -17,10 +17,10 @@ use millstream_wire::ServiceError;
 use tokio::sync::{Notify, oneshot};
 
 use crate::config::Limits;
-use crate::pipeline::AnswerBody;
+use crate::pipeline::{AnswerBody, PART_BYTES, Parts};
 
 /// One connection's patience.
-pub(crate) struct Patience {
+pub(super) struct Patience {
     env: Env,
     write_stall: Duration,
     stream_stall: Duration,
@@ -85,7 +85,10 @@ impl Patience {
         match body {
             AnswerBody::Whole(Some(bytes)) if bytes.len() > PART_BYTES => {
                 let (progress, over) = self.begin(self.write_stall);
-                AnswerBody::Parts(Parts { left: bytes, progress, _over: over })
+                AnswerBody::Parts(Parts::new(bytes, move || {
+                    let _until_dropped = &over;
+                    progress.parts.fetch_add(1, Ordering::Relaxed);
+                }))
             }
             body => self.watch(body),
         }
@@ -135,29 +138,6 @@ impl Progress {
     /// The number of the part after which the client did not ask any more.
     fn untouched_since(&self) -> Option<u64> {
         (!self.asked.load(Ordering::Relaxed)).then(|| self.parts.load(Ordering::Relaxed))
-    }
-}
-
-/// Bytes of an answer that are handed over at once.
-const PART_BYTES: usize = 256 << 10;
-
-/// A whole answer, handed over part by part.
-pub struct Parts {
-    left: Bytes,
-    progress: Arc<Progress>,
-    /// Dropped with the answer.
-    _over: oneshot::Sender<()>,
-}
-
-impl Parts {
-    pub fn bytes_left(&self) -> usize {
-        self.left.len()
-    }
-
-    pub fn take_part(&mut self) -> Option<Bytes> {
-        self.progress.parts.fetch_add(1, Ordering::Relaxed);
-        let part = self.left.split_to(self.left.len().min(PART_BYTES));
-        (!part.is_empty()).then_some(part)
     }
 }
 

@@ -4,12 +4,37 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::listener::patience::Parts;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http_body::{Body, Frame, SizeHint};
 use millstream_wire::operation::Body as ReplyBody;
 use millstream_wire::{Reply, ServiceError};
+
+/// Bytes of an answer in parts that are handed over at once.
+pub const PART_BYTES: usize = 256 << 10;
+
+/// A whole answer, handed over part by part.
+pub struct Parts {
+    left: Bytes,
+    /// Called when a part is taken; dropped with the answer.
+    taken: Box<dyn FnMut() + Send>,
+}
+
+impl Parts {
+    pub fn new(bytes: Bytes, taken: impl FnMut() + Send + 'static) -> Self {
+        Parts { left: bytes, taken: Box::new(taken) }
+    }
+
+    fn bytes_left(&self) -> usize {
+        self.left.len()
+    }
+
+    fn take_part(&mut self) -> Option<Bytes> {
+        (self.taken)();
+        let part = self.left.split_to(self.left.len().min(PART_BYTES));
+        (!part.is_empty()).then_some(part)
+    }
+}
 
 /// The body of an answer.
 pub enum AnswerBody {
