@@ -10,7 +10,7 @@
 
 mod addresses;
 mod lanes;
-pub(crate) mod patience;
+mod patience;
 mod resets;
 mod socket;
 mod stream;

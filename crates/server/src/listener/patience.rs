@@ -21,7 +21,7 @@ use crate::pipeline::AnswerBody;
 use crate::pipeline::parts::{PART_BYTES, Parts, Progress};
 
 /// One connection's patience.
-pub(crate) struct Patience {
+pub(super) struct Patience {
     env: Env,
     write_stall: Duration,
     stream_stall: Duration,
