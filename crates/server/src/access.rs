@@ -5,7 +5,7 @@
 //! nothing is gathered. Services call [`allowed`] (what it is done to is known by ARN) from their
 //! `authorise`.
 
-use millstream_policy::tables::{self, Rule};
+use millstream_policy::rules::{self, Rule};
 use millstream_policy::{Action, Ask, Context, Decision, Resource, ResourcePolicy, Value, decide};
 
 use crate::call::Call;
@@ -18,7 +18,7 @@ const GLOBAL_KEYS: usize = 10;
 /// # Panics
 /// If the tables don't have the operation; a test proves that they have all.
 pub fn rule(service: &str, operation: &str) -> &'static Rule {
-    tables::rule(service, operation)
+    rules::rule(service, operation)
         .unwrap_or_else(|| panic!("{service}:{operation} stands in no table of millstream-policy"))
 }
 
