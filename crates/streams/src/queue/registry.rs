@@ -59,9 +59,7 @@ impl Queues {
         node: String,
         stop: watch::Receiver<bool>,
     ) -> Result<(Queues, Task)> {
-        let (directory, changes) = Directory::load(meta.clone()).await?;
-        let follow = directory.clone().follow(env.clone(), changes, stop.clone());
-        let follow = env.spawn("queues-follow", follow);
+        let (directory, follow) = Directory::start(&env, meta.clone(), stop.clone()).await?;
         let (hurry, hurried) = watch::channel(false);
         let tools = Tools { env, records, meta, cache, directory, node, hurry: hurried, stop };
         let (owners, making) = (Mutex::default(), Mutex::default());
