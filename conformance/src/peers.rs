@@ -36,6 +36,11 @@ pub fn consumers_node_modules() -> Option<PathBuf> {
         .filter(|_| runs("node", "--version"))
 }
 
+/// The Python interpreter with the AWS Encryption SDK.
+pub fn encryption_python() -> Option<PathBuf> {
+    find("MILLSTREAM_ENCRYPTION_PYTHON", &["encryption/bin/python"])
+}
+
 /// Whether `MILLSTREAM_INTEROP` (a list such as `java,go`, or `all`) asks for a heavy client.
 pub fn interop(name: &str) -> bool {
     let asked = std::env::var("MILLSTREAM_INTEROP").unwrap_or_default();

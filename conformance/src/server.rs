@@ -136,6 +136,15 @@ impl Server {
         Ok(())
     }
 
+    /// As [`Server::restart`], with other options from now on.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn restart_with(&mut self, options: Options) -> Result<()> {
+        self.options = options;
+        self.restart()
+    }
+
     /// Fails when the process has ended by itself or logged a panic.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ pub struct Peers {
     pub python: Result<PathBuf>,
     /// The folder `node_modules` with the JavaScript SDK.
     pub js: Result<PathBuf>,
+    /// The `bin` folder with a Python that has the AWS Encryption SDK.
+    pub encryption: Result<PathBuf>,
     /// What consumer libraries need.
     pub consumers: Consumers,
 }
@@ -40,7 +42,9 @@ impl Peers {
         let conformance = run::root().join("conformance");
         let python = venv("python", &conformance.join("python/requirements.txt"));
         let js = node_modules("js", &conformance.join("js"));
-        Peers { python, js, consumers: Consumers::install() }
+        let encryption =
+            venv("encryption", &conformance.join("encryption/python/requirements.txt"));
+        Peers { python, js, encryption, consumers: Consumers::install() }
     }
 
     /// The environment of the tests: one variable per peer that is there.
@@ -52,6 +56,9 @@ impl Peers {
         if let Ok(js) = &self.js {
             vars.push(("MILLSTREAM_NODE_MODULES", js.clone()));
         }
+        if let Ok(bin) = &self.encryption {
+            vars.push(("MILLSTREAM_ENCRYPTION_PYTHON", bin.join("python")));
+        }
         vars.extend(self.consumers.vars());
         vars
     }
@@ -62,6 +69,7 @@ impl Peers {
         let peers = [
             ("Python, AWS CLI", &self.python),
             ("JavaScript", &self.js),
+            ("AWS Encryption SDK for Python", &self.encryption),
             ("consumer libraries in Python, moto", &self.consumers.python),
             ("consumer libraries in JavaScript", &self.consumers.js),
         ];

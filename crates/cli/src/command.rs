@@ -6,6 +6,8 @@ use crate::args::Global;
 use crate::audit::AuditArgs;
 use crate::bench::args::BenchArgs;
 use crate::fsck::FsckArgs;
+use crate::iam::IamArgs;
+use crate::keys::KeysArgs;
 use crate::put::PutArgs;
 use crate::serve::ServeArgs;
 use crate::streams::StreamsArgs;
@@ -39,6 +41,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Create, list, describe and delete streams
     Streams(StreamsArgs),
+    /// Manage users, keys, groups, roles and policies
+    Iam(IamArgs),
     /// Put lines as records
     Put(PutArgs),
     /// Show the records of all shards, as they come
@@ -49,6 +53,8 @@ pub enum Command {
     Fsck(FsckArgs),
     /// Prove, show and search the audit trail of a node
     Audit(AuditArgs),
+    /// Make root keys; tell and change who holds that of a data directory
+    Keys(KeysArgs),
 }
 
 /// Client commands wait for the network; two threads do.
@@ -61,10 +67,12 @@ impl Command {
             Command::Serve(_) => None,
             Command::Bench(args) => Some(args.threads()),
             Command::Streams(_)
+            | Command::Iam(_)
             | Command::Put(_)
             | Command::Tail(_)
             | Command::Fsck(_)
-            | Command::Audit(_) => Some(TOOL_THREADS),
+            | Command::Audit(_)
+            | Command::Keys(_) => Some(TOOL_THREADS),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::oidc::Issuer;
 use crate::rows::{PREFIX, RowName};
-use crate::session::Sessions;
+use crate::tokens::Sessions;
 
 /// How often a change is tried anew when others change the same row.
 const ATTEMPTS_MAX: usize = 32;

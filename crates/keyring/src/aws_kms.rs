@@ -12,13 +12,13 @@ use millstream_api::kms::{
     KeyMetadata, KeyState, ops,
 };
 use millstream_base::Scope;
-use millstream_client::{Client, Endpoint, Error};
+use millstream_client::{Client, Endpoint, Error, Trust};
 use millstream_env::Env;
 use millstream_secrets::{
     BoxFuture, EncryptionContext, KeyError, KeyRef, KeyRing, NewDataKey, Secret,
 };
 
-use crate::holder::HolderError;
+use crate::error::HolderError;
 use crate::remote::Known;
 
 /// How AWS KMS is reached. Credentials are found as the AWS CLI finds them.
@@ -30,12 +30,14 @@ pub struct AwsKmsOptions {
     pub region: Option<String>,
     /// How old the known state of a key may become.
     pub refresh_interval: Duration,
+    /// Whose certificates are believed.
+    pub trust: Trust,
 }
 
 impl Default for AwsKmsOptions {
     fn default() -> Self {
         let refresh_interval = Duration::from_secs(60);
-        AwsKmsOptions { endpoint: None, region: None, refresh_interval }
+        AwsKmsOptions { endpoint: None, region: None, refresh_interval, trust: Trust::System }
     }
 }
 
@@ -57,7 +59,7 @@ impl AwsKms {
     pub async fn connect(options: AwsKmsOptions) -> Result<AwsKms, HolderError> {
         let failed =
             |error: Error| HolderError::Service { service: "AWS KMS", reason: error.to_string() };
-        let mut builder = Client::builder().service("kms");
+        let mut builder = Client::builder().service("kms").trust(options.trust);
         if let Some(endpoint) = &options.endpoint {
             let endpoint = Endpoint::parse(endpoint).map_err(|e| failed(e.into()))?;
             builder = builder.endpoint(endpoint);

@@ -22,7 +22,7 @@ use millstream_secrets::{
 };
 use serde_json::{Value, json};
 
-use crate::holder::HolderError;
+use crate::error::HolderError;
 use crate::remote::Known;
 
 /// How Vault is reached.
@@ -32,9 +32,10 @@ pub struct VaultOptions {
     pub address: String,
     /// Where the transit engine is mounted.
     pub mount: String,
-    /// The variable of the environment with the token, or the file that an agent keeps it in: `env:NAME`
-    /// or `file:PATH`. A file is read at each call: tokens are renewed.
+    /// `env:NAME`, or `file:PATH`, which an agent may renew: it is read at each call.
     pub token: String,
+    /// Whose certificates are believed.
+    pub trust: Trust,
 }
 
 impl Default for VaultOptions {
@@ -43,6 +44,7 @@ impl Default for VaultOptions {
             address: "https://127.0.0.1:8200".to_owned(),
             mount: "transit".to_owned(),
             token: "env:VAULT_TOKEN".to_owned(),
+            trust: Trust::System,
         }
     }
 }
@@ -73,7 +75,7 @@ impl Vault {
         if !options.mount.split('/').all(is_name) {
             return Err(failed(format!("{:?} is no mount", options.mount)));
         }
-        let transport = Transport::new(&endpoint, HttpVersion::Http1, timeouts(), &Trust::System);
+        let transport = Transport::new(&endpoint, HttpVersion::Http1, timeouts(), &options.trust);
         let transport = transport.map_err(|e| failed(e.to_string()))?;
         let (env, known) = (Env::real("."), Known::default());
         Ok(Vault(Arc::new(Inner { env, endpoint, transport, options, known })))
@@ -196,8 +198,10 @@ impl Inner {
             Some(("env", name)) => std::env::var(name)
                 .map(Secret::from)
                 .map_err(|_| missing(format!("{name} is not set in the environment"))),
-            // A file that another program renews, outside the data directory.
-            #[allow(clippy::disallowed_methods)]
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "a file that another program renews, outside the data directory"
+            )]
             Some(("file", path)) => std::fs::read(path)
                 .map(Secret::from)
                 .map_err(|e| missing(format!("the token in {path}: {e}"))),

@@ -5,36 +5,13 @@
 //! nothing is gathered. Services call [`allowed`] (what it is done to is known by ARN) from their
 //! `authorise`.
 
-use std::sync::Arc;
-
-use http::request::Parts;
-use http::{HeaderValue, header};
-use millstream_base::Timestamp;
 use millstream_policy::tables::{self, Rule};
 use millstream_policy::{Action, Ask, Context, Decision, Resource, ResourcePolicy, Value, decide};
 
-use crate::peer::Peer;
-use crate::services::Call;
+use crate::call::Call;
 
 /// Condition keys that every request may have, beside those of [`allowed`]'s caller.
 const GLOBAL_KEYS: usize = 10;
-
-pub use millstream_identity::Authenticated as Who;
-
-/// Where and when a request came from. Gathered for callers with an identity only.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    pub peer: Peer,
-    pub user_agent: Option<HeaderValue>,
-    pub at: Timestamp,
-}
-
-impl Origin {
-    pub fn of(parts: &Parts, at: Timestamp) -> Arc<Origin> {
-        let user_agent = parts.headers.get(header::USER_AGENT).cloned();
-        Arc::new(Origin { peer: Peer::of(parts).clone(), user_agent, at })
-    }
-}
 
 /// The rule of an operation; the service by its prefix in actions.
 ///

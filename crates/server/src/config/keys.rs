@@ -1,6 +1,6 @@
 //! The section about keys: who holds the root key, and which ring wraps the data keys of streams.
 
-use millstream_keyring::{AwsKmsOptions, HolderOptions, HolderSpec, VaultOptions};
+use millstream_keyring::{AwsKmsOptions, HolderOptions, HolderSpec, Trust, VaultOptions};
 use serde::Deserialize;
 
 use super::section::{TomlValue, quoted, section};
@@ -51,6 +51,8 @@ section! {
         pub vault_mount: String = VaultOptions::default().mount,
         /// Its token: "env:NAME", or "file:PATH", read at each call.
         pub vault_token: String = VaultOptions::default().token,
+        /// Certificates that AWS KMS and Vault are believed by: a PEM file. "": the system's.
+        pub ca_bundle: String = String::new(),
     }
 }
 
@@ -76,16 +78,19 @@ impl Keys {
     /// How holders that are services are reached.
     pub fn holder_options(&self) -> HolderOptions {
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let trust = given(&self.ca_bundle).map_or(Trust::System, |path| Trust::Bundle(path.into()));
         HolderOptions {
             aws_kms: AwsKmsOptions {
                 endpoint: given(&self.aws_endpoint),
                 region: given(&self.aws_region),
                 refresh_interval: self.refresh_interval.0,
+                trust: trust.clone(),
             },
             vault: VaultOptions {
                 address: self.vault_address.clone(),
                 mount: self.vault_mount.clone(),
                 token: self.vault_token.clone(),
+                trust,
             },
         }
     }

@@ -4,6 +4,7 @@
 //! and multi-Region keys are not here: CreateKey refuses them, and their operations are unknown.
 
 mod aliases;
+mod authorise;
 mod crypto;
 pub mod errors;
 mod keys;
@@ -22,11 +23,12 @@ use super::Call;
 /// The service, on its engine.
 pub struct KeyService {
     engine: Kms,
+    compiled: authorise::Compiled,
 }
 
 impl KeyService {
     pub fn new(engine: Kms) -> Self {
-        KeyService { engine }
+        KeyService { engine, compiled: authorise::Compiled::default() }
     }
 
     /// The key that an owner's operation is about: named by its id or ARN, and of the caller's own
@@ -52,6 +54,15 @@ macro_rules! operations {
     ($($op:ident: $input:ident => $output:ty;)*) => {
         impl api::KMS for KeyService {
             type Ctx = Call;
+
+            async fn authorise(
+                &self,
+                call: &Call,
+                request: api::Request<'_>,
+            ) -> Result<(), ServiceError> {
+                self.check_access(call, request).await
+            }
+
             $(
                 async fn $op(
                     &self,

@@ -3,8 +3,9 @@
 use millstream_api::kms as api;
 use millstream_base::limits::KMS_POLICY_BYTES_MAX;
 use millstream_kms::{Key, Manager};
+use millstream_policy::{Fault, Kind, Policy};
 use millstream_wire::ServiceError;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::errors::{self, of_engine};
 use super::{Call, KeyService, shapes};
@@ -99,13 +100,13 @@ pub(super) fn check_policy(text: &str) -> Result<(), ServiceError> {
     if text.len() > KMS_POLICY_BYTES_MAX {
         return Err(errors::policy_too_long());
     }
-    match serde_json::from_str::<Value>(text) {
-        Ok(document) if document["Statement"].is_array() || document["Statement"].is_object() => {
-            Ok(())
-        }
-        Ok(_) => Err(errors::policy_malformed("it has no statements")),
-        Err(error) => Err(errors::policy_malformed(error)),
-    }
+    parse_policy(text).map(drop).map_err(errors::policy_malformed)
+}
+
+/// # Errors
+/// The text is no policy of a resource.
+pub(super) fn parse_policy(text: &str) -> Result<Policy, Fault> {
+    Policy::parse(Kind::Resource, text)
 }
 
 /// A key's policy: its own, or the one that keys have when none was given.
