@@ -343,7 +343,7 @@ def as_terraform_does():
     iam.detach_user_policy(UserName="tf2", PolicyArn=made["Arn"])
     iam.delete_policy(PolicyArn=made["Arn"])
     iam.delete_access_key(UserName="tf2", AccessKeyId=key[0])
-    iam.list_mfa_devices(UserName="tf2"), iam.list_ssh_public_keys(UserName="tf2")
+    iam.list_mfa_devices(UserName="tf2"), iam.list_virtual_mfa_devices(), iam.list_ssh_public_keys(UserName="tf2")
     iam.list_signing_certificates(UserName="tf2"), iam.list_service_specific_credentials(UserName="tf2")
     refused("NoSuchEntity", iam.get_login_profile, UserName="tf2")
     refused("NoSuchEntity", iam.delete_login_profile, UserName="tf2")
