@@ -1,7 +1,8 @@
 """One ListStreams through boto3 or the AWS CLI, whose clock may be wrong.
 
-Usage: python door.py (boto3|cli) ENDPOINT SHIFT_SECONDS; credentials and the CA file come by the
-usual variables. Prints "ok", or the error's code and message.
+Usage: python door.py (boto3|cli|session) ENDPOINT SHIFT_SECONDS; credentials and the CA file come by the
+usual variables. Prints "ok", or the error's code and message. `session` asks STS for temporary
+credentials instead and prints them: key id, secret, token.
 """
 
 import datetime
@@ -39,10 +40,19 @@ def through_cli(endpoint):
         print("ok")
 
 
+def session(endpoint):
+    import boto3
+
+    made = boto3.client("sts", endpoint_url=endpoint).get_session_token(DurationSeconds=900)
+    credentials = made["Credentials"]
+    names = ["AccessKeyId", "SecretAccessKey", "SessionToken"]
+    print(*(credentials[name] for name in names))
+
+
 def main():
     kind, endpoint, shift = sys.argv[1:]
     shift_clock(int(shift))
-    {"boto3": through_boto3, "cli": through_cli}[kind](endpoint)
+    {"boto3": through_boto3, "cli": through_cli, "session": session}[kind](endpoint)
 
 
 main()

@@ -11,12 +11,14 @@
     reason = "a test program stands outside the house and touches the real clock, files and threads"
 )]
 
+pub mod attack;
 pub mod base64;
 pub mod catalogue;
 pub mod cbor;
 pub mod chance;
 pub mod client;
 pub mod consume;
+pub mod doors;
 pub mod driver;
 pub mod event_stream;
 pub mod fixture;

@@ -27,16 +27,23 @@ const LATE_SECS: i64 = 600;
 
 /// Who calls, and by which clock.
 #[derive(Clone, Copy)]
-struct Caller {
-    key: &'static str,
-    secret: &'static str,
+struct Caller<'a> {
+    key: &'a str,
+    secret: &'a str,
+    /// Of temporary credentials.
+    token: Option<&'a str>,
     shift_secs: i64,
 }
 
-const RIGHT: Caller = Caller { key: "AKIDRIGHT", secret: "right", shift_secs: 0 };
+const RIGHT: Caller<'static> =
+    Caller { key: "AKIDRIGHT", secret: "right", token: None, shift_secs: 0 };
 
 /// A caller, and what must stand in the answer.
-type Expected = (Caller, &'static [&'static str]);
+type Expected = (Caller<'static>, &'static [&'static str]);
+
+/// What a client says to a server, with a CA file or without: begins with "ok", or tells the error's
+/// code and message.
+type Ask = Box<dyn Fn(&Server, Caller<'_>, Option<&Path>) -> String>;
 
 const EXPECTED: [Expected; 5] = [
     (RIGHT, &["ok"]),
@@ -59,13 +66,7 @@ const EXPECTED: [Expected; 5] = [
 ];
 
 /// Asks as each caller, and once without trust in the server's certificate.
-///
-/// `ask`: what a client says to the server at an endpoint; with a CA file or without.
-fn play(
-    client: &str,
-    expected: &[Expected],
-    ask: &dyn Fn(&Server, Caller, Option<&Path>) -> String,
-) {
+fn play(client: &str, expected: &[Expected], ask: &Ask) {
     let options = Options { config: KEYS.to_owned(), args: vec![SELF_SIGNED.to_owned()] };
     let mut server = Server::start(options).expect("the server starts");
     for (caller, parts) in expected {
@@ -80,7 +81,7 @@ fn play(
 }
 
 /// Runs a program that knows a caller by the usual variables; all that it prints.
-fn run(mut command: Command, caller: Caller, ca: Option<&Path>, ca_variable: &str) -> String {
+fn run(mut command: Command, caller: Caller<'_>, ca: Option<&Path>, ca_variable: &str) -> String {
     command
         .env("AWS_ACCESS_KEY_ID", caller.key)
         .env("AWS_SECRET_ACCESS_KEY", caller.secret)
@@ -99,59 +100,45 @@ fn run(mut command: Command, caller: Caller, ca: Option<&Path>, ca_variable: &st
     if let Some(ca) = ca {
         command.env(ca_variable, ca);
     }
+    if let Some(token) = caller.token {
+        command.env("AWS_SESSION_TOKEN", token);
+    }
     let output = command.output().expect("the client starts");
     let text = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn python(kind: &str) {
-    let Some(python) = peers::python() else { return peers::skip(kind) };
-    play(kind, &EXPECTED, &|server, caller, ca| {
+fn python(kind: &'static str) -> Option<Ask> {
+    let Some(python) = peers::python() else {
+        peers::skip(kind);
+        return None;
+    };
+    Some(Box::new(move |server, caller, ca| {
         let mut command = Command::new(&python);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/doors/door.py"));
         command.args([kind, &server.endpoint(), &caller.shift_secs.to_string()]);
         run(command, caller, ca, "AWS_CA_BUNDLE")
-    });
+    }))
 }
 
-#[test]
-fn boto3_over_tls() {
-    python("boto3");
-}
-
-#[test]
-fn aws_cli_over_tls() {
-    python("cli");
-}
-
-fn javascript(version: &str) {
+fn javascript(version: &'static str) -> Option<Ask> {
     let Some(modules) = peers::node_modules() else {
-        return peers::skip("the AWS SDK for JavaScript");
+        peers::skip("the AWS SDK for JavaScript");
+        return None;
     };
-    play(&format!("js/{version}"), &EXPECTED, &|server, caller, ca| {
+    Some(Box::new(move |server, caller, ca| {
         let mut command = Command::new("node");
         command.env("NODE_PATH", &modules);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/doors/door.cjs"));
         command.args([version, &server.endpoint(), &caller.shift_secs.to_string()]);
         run(command, caller, ca, "NODE_EXTRA_CA_CERTS")
-    });
+    }))
 }
 
-#[test]
-fn javascript_over_tls_with_http1() {
-    javascript("http1");
-}
-
-#[test]
-fn javascript_over_tls_with_http2() {
-    javascript("http2");
-}
-
-/// The Rust SDK agrees on HTTP/2 by ALPN.
-#[test]
-fn rust_sdk_over_tls() {
+/// Agrees on HTTP/2 by ALPN.
+fn rust() -> Ask {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    play("rust", &EXPECTED, &|server, caller, ca| {
+    Box::new(move |server, caller, ca| {
         let store = match ca {
             Some(ca) => TrustStore::empty().with_pem_certificate(std::fs::read(ca).unwrap()),
             None => TrustStore::empty().with_native_roots(true),
@@ -164,12 +151,13 @@ fn rust_sdk_over_tls() {
         let shift = Duration::from_secs(caller.shift_secs.unsigned_abs());
         let now = SystemTime::now();
         let time = if caller.shift_secs < 0 { now - shift } else { now + shift };
+        let token = caller.token.map(str::to_owned);
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
             .endpoint_url(server.endpoint())
             .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::from_keys(caller.key, caller.secret, None))
+            .credentials_provider(Credentials::from_keys(caller.key, caller.secret, token))
             .http_client(client)
             .time_source(StaticTimeSource::new(time))
             .build();
@@ -181,16 +169,111 @@ fn rust_sdk_over_tls() {
                 _ => format!("{error:?}"),
             },
         }
-    });
+    })
 }
 
 /// The command line's own client, whose clock is the machine's.
-#[test]
-fn millstream_over_tls() {
-    play("millstream", &EXPECTED[..3], &|server, caller, ca| {
+fn millstream() -> Ask {
+    Box::new(|server, caller, ca| {
         let mut command = Command::new(conformance::server::binary().expect("the binary"));
         command.args(["streams", "list", "--endpoint-url", &server.endpoint()]);
         let said = run(command, caller, ca, "AWS_CA_BUNDLE");
         if said.contains("no streams in") { "ok".to_owned() } else { said }
-    });
+    })
+}
+
+#[test]
+fn boto3_over_tls() {
+    if let Some(ask) = python("boto3") {
+        play("boto3", &EXPECTED, &ask);
+    }
+}
+
+#[test]
+fn aws_cli_over_tls() {
+    if let Some(ask) = python("cli") {
+        play("the AWS CLI", &EXPECTED, &ask);
+    }
+}
+
+#[test]
+fn javascript_over_tls_with_http1() {
+    if let Some(ask) = javascript("http1") {
+        play("js/http1", &EXPECTED, &ask);
+    }
+}
+
+#[test]
+fn javascript_over_tls_with_http2() {
+    if let Some(ask) = javascript("http2") {
+        play("js/http2", &EXPECTED, &ask);
+    }
+}
+
+#[test]
+fn rust_sdk_over_tls() {
+    play("rust", &EXPECTED, &rust());
+}
+
+#[test]
+fn millstream_over_tls() {
+    play("millstream", &EXPECTED[..3], &millstream());
+}
+
+/// Credentials of a session, from STS: good in every client, and only with their own token.
+#[test]
+fn temporary_credentials_over_tls() {
+    let Some(boto3) = python("boto3") else { return };
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name).display().to_string();
+    std::fs::write(path("secret"), "a secret of forty letters and of no worth").unwrap();
+    let identities = format!(
+        "[[account]]\nid = \"000000000000\"\n[[account.user]]\nname = \"orders\"\nkey = [{{ id = \
+         \"AKIAORDERS0000000001\", secret = \"file:{}\" }}]\n[account.user.inline]\nall = \
+         '{{\"Version\": \"2012-10-17\", \"Statement\": [{{\"Effect\": \"Allow\", \"Action\": \
+         \"kinesis:*\", \"Resource\": \"*\"}}]}}'\n",
+        path("secret")
+    );
+    std::fs::write(path("identities.toml"), identities).unwrap();
+    let config = format!(
+        "[auth]\nmode = \"iam\"\n[identity]\nfile = {:?}\nadmin_key_file = {:?}\n[keys]\nroot = {:?}\n",
+        path("identities.toml"),
+        path("admin.key"),
+        format!("file:{}", path("root.key")),
+    );
+    let mut server = Server::start(Options { config, args: vec![SELF_SIGNED.to_owned()] }).unwrap();
+    let ca = server.ca_file();
+    let user = Caller {
+        key: "AKIAORDERS0000000001",
+        secret: "a secret of forty letters and of no worth",
+        ..RIGHT
+    };
+    assert!(boto3(&server, user, Some(&ca)).starts_with("ok"), "{}", server.log());
+
+    let session = python("session").expect("as boto3")(&server, user, Some(&ca));
+    let words: Vec<&str> = session.split_whitespace().collect();
+    let [key, secret, token] = words[..] else { panic!("{session}\n{}", server.log()) };
+    let temporary = Caller { key, secret, token: Some(token), ..RIGHT };
+    let clients = [
+        ("boto3", Some(boto3)),
+        ("the AWS CLI", python("cli")),
+        ("js/http1", javascript("http1")),
+        ("js/http2", javascript("http2")),
+        ("rust", Some(rust())),
+        ("millstream", Some(millstream())),
+    ];
+    for (name, ask) in clients {
+        let Some(ask) = ask else { continue };
+        let said = ask(&server, temporary, Some(&ca));
+        assert!(said.starts_with("ok"), "{name}: {said}\n{}", server.log());
+        for stranger in
+            [Caller { token: None, ..temporary }, Caller { token: Some("x"), ..temporary }]
+        {
+            let said = ask(&server, stranger, Some(&ca));
+            assert!(said.contains("UnrecognizedClientException"), "{name}: {said}");
+        }
+        let said = ask(&server, Caller { secret: "wrong", ..temporary }, Some(&ca));
+        assert!(said.contains("InvalidSignatureException"), "{name}: {said}");
+    }
+    server.stop().expect("the server ends well");
 }

@@ -51,6 +51,8 @@ enum Client {
     Java,
     /// AWS SDK for Go v2
     Go,
+    /// Terraform's AWS provider, for identities
+    Terraform,
     /// The official KCL for Java, polling and fan-out
     Kcl,
     /// Flink's Kinesis sources and sink on a mini cluster
@@ -84,14 +86,13 @@ impl Client {
         let (name, test, tools, consumes): (_, _, &'static [_], _) = match self {
             Client::Java => ("java", "interop_java", &["java", "mvn"], false),
             Client::Go => ("go", "interop_go", &["go"], false),
+            Client::Terraform => ("terraform", "identity", &["terraform"], false),
             Client::Kcl => ("kcl", "interop_kcl", &["java", "mvn"], true),
             Client::Flink => ("flink", "interop_flink", &["java", "mvn"], true),
             Client::GoKcl => ("go-kcl", "interop_go_kcl", &["go"], true),
             Client::KclRs => ("kcl-rs", "interop_kcl_rs", &["python3"], true),
             Client::AsyncKinesis => ("async-kinesis", "async_kinesis", &["python3"], true),
-            Client::Encryption => {
-                ("encryption", "interop_encryption", &["java", "mvn"], false)
-            }
+            Client::Encryption => ("encryption", "interop_encryption", &["java", "mvn"], false),
             Client::Lifion => ("lifion", "interop_lifion", &["python3", "node", "npm"], true),
         };
         Plan { name, test, tools, consumes }

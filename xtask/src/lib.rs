@@ -7,6 +7,7 @@
     reason = "a tool of the developers works on the real files, clock and threads"
 )]
 
+pub mod attack;
 pub mod bench;
 pub mod codegen;
 pub mod crash;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use xtask::{bench, codegen, crash, fuzz, interop, models, operations, serve, sim, test, tidy};
+use xtask::{
+    attack, bench, codegen, crash, fuzz, interop, models, operations, serve, sim, test, tidy,
+};
 
 /// Millstream's own tasks. A fresh clone needs two of them: `cargo xtask serve` and `cargo xtask test`
 #[derive(Debug, Parser)]
@@ -23,6 +25,7 @@ enum Task {
     Sim(sim::Args),
     Crash(crash::Args),
     Fuzz(fuzz::Args),
+    Attack(attack::Args),
     Bench(bench::Args),
     /// Fetch AWS's service models and keep what we need of them in models/
     Models(models::Args),
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Sim(args) => args.run(),
         Task::Crash(args) => args.run(),
         Task::Fuzz(args) => args.run(),
+        Task::Attack(args) => args.run(),
         Task::Bench(args) => args.run(),
         Task::Models(args) => models::run(&args),
         Task::Codegen(args) => codegen::run(&args),

@@ -157,6 +157,7 @@ const IAM: &[&str] = &[
     "GetLoginProfile",
     "DeleteLoginProfile",
     "ListMFADevices",
+    "ListVirtualMFADevices",
     "ListSigningCertificates",
     "ListSSHPublicKeys",
     "ListServiceSpecificCredentials",

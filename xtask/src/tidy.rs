@@ -4,6 +4,7 @@
 //! problem says what to do. The same checks run in `cargo test`. Banned calls are clippy's work
 //! (`clippy.toml`); tidy sees to it that no crate opts out of them.
 
+mod advisories;
 mod files;
 mod floors;
 mod licences;
@@ -100,6 +101,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("no foreign words", words::foreign),
     ("links resolve", links::resolve),
     ("licences", licences::allowed),
+    ("no known weaknesses", advisories::none),
     ("generated files are fresh", generated_fresh),
     ("the list of operations is fresh", operations_fresh),
 ];

@@ -114,6 +114,7 @@ travels! {
     "kinesis-video-webrtc-storage" kinesis_video_webrtc_storage 2;
     "dynamodb" dynamodb 24;
     "cloudwatch" cloudwatch 4;
+    "cloudtrail" cloudtrail 1;
     "iam" iam 52;
     "sts" sts 6;
     "kms" kms 24;

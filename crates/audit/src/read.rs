@@ -70,9 +70,8 @@ impl<'a> Lines<'a> {
     /// The file can't be read.
     pub fn forward(&self, mut each: impl FnMut(Line) -> bool) -> io::Result<()> {
         let (mut offset, mut held, mut held_at) = (0, Vec::new(), 0);
-        loop {
-            // One read serves many lines.
-            let Some(chunk) = self.more(offset)? else { break };
+        // One read serves many lines.
+        while let Some(chunk) = self.more(offset)? {
             offset += chunk.len() as u64;
             let mut rest = &chunk[..];
             while let Some(end) = memchr::memchr(b'\n', rest) {

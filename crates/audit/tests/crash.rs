@@ -65,8 +65,7 @@ async fn life(world: &SimWorld, node: &SimNode, first: u64, crash: CrashKind) ->
     tokio::time::sleep(Duration::from_secs(100)).await;
     node.crash(crash);
     node.restart().await;
-    let answered = answered.lock().clone();
-    answered
+    std::mem::take(&mut *answered.lock())
 }
 
 #[test]

@@ -26,12 +26,18 @@ pub struct Global {
     pub profile: Option<String>,
 
     /// A PEM file with the authorities to believe instead of the system's, for https:// endpoints
-    #[arg(long, global = true, value_name = "FILE", env = "AWS_CA_BUNDLE")]
+    #[arg(long, global = true, value_name = "FILE", env = "AWS_CA_BUNDLE", hide_env_values = true)]
+    #[arg(value_parser = any_path)]
     pub ca_bundle: Option<PathBuf>,
 
     /// Text for people or JSON for programs
     #[arg(long, global = true, value_enum, default_value_t)]
     pub output: Output,
+}
+
+/// Also an empty one: the AWS CLI takes a variable without a value as none.
+fn any_path(text: &str) -> Result<PathBuf, std::convert::Infallible> {
+    Ok(PathBuf::from(text))
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -6,6 +6,7 @@ use crate::args::Global;
 use crate::audit::AuditArgs;
 use crate::bench::args::BenchArgs;
 use crate::fsck::FsckArgs;
+use crate::iam::IamArgs;
 use crate::keys::KeysArgs;
 use crate::put::PutArgs;
 use crate::serve::ServeArgs;
@@ -40,6 +41,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Create, list, describe and delete streams
     Streams(StreamsArgs),
+    /// Manage users, keys, groups, roles and policies
+    Iam(IamArgs),
     /// Put lines as records
     Put(PutArgs),
     /// Show the records of all shards, as they come
@@ -64,6 +67,7 @@ impl Command {
             Command::Serve(_) => None,
             Command::Bench(args) => Some(args.threads()),
             Command::Streams(_)
+            | Command::Iam(_)
             | Command::Put(_)
             | Command::Tail(_)
             | Command::Fsck(_)

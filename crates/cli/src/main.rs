@@ -13,6 +13,7 @@ mod connect;
 #[path = "../../client/tests/fake/mod.rs"]
 mod fake;
 mod fsck;
+mod iam;
 mod keys;
 mod logging;
 mod output;
@@ -57,6 +58,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(&cli.global, args).await,
         Command::Streams(args) => streams::run(&cli.global, args).await,
+        Command::Iam(args) => iam::run(&cli.global, args).await,
         Command::Put(args) => put::run(&cli.global, args).await,
         Command::Tail(args) => tail::run(&cli.global, args).await,
         Command::Audit(args) => audit::run(&cli.global, args).await,

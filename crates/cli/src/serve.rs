@@ -109,11 +109,24 @@ pub async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     millstream_server::logging::start(&config.logging)?;
+    if !config.server.core_files {
+        keep_memory_private().context("forbidding core files (server.core_files)")?;
+    }
     let region = config.server.region.clone();
     let node = Node::start(config).await?;
     announce(global.output, &node, &region).context("standard output")?;
     node.run_until_signal().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// No core file of this process, and no look into its memory: records and keys are in there.
+fn keep_memory_private() -> rustix::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    // The limit does not hold for systems that pipe core files to a program; this does.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
 }
 
 fn announce(format: Output, node: &RunningNode, region: &str) -> std::io::Result<()> {
@@ -147,6 +160,11 @@ fn welcome(node: &RunningNode, region: &str) -> String {
         node.recovery()
     );
     let mut keys = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test".to_owned();
+    if let Some(file) = node.admin_key_file() {
+        let file = file.display();
+        facts += &format!("\nadmin key  {file} (export AWS_SHARED_CREDENTIALS_FILE to it)");
+        keys = format!("AWS_SHARED_CREDENTIALS_FILE={file}");
+    }
     if let Some(file) = node.ca_file() {
         facts += &format!("\nCA file    {} (export AWS_CA_BUNDLE to it)", file.display());
         keys = format!("AWS_CA_BUNDLE={} {keys}", file.display());

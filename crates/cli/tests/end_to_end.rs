@@ -353,3 +353,24 @@ fn every_command_explains_itself_with_examples() {
     let wrong = millstream(home.path(), &["put"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
 }
+
+/// Records and keys are in the memory of a node: a core file would give them away.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_node_that_is_aborted_leaves_no_core_file() {
+    let mut node = Node::start();
+    node.run(&["streams", "create", "orders", "--shards", "1"]);
+    let pid = node.child.id();
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits.lines().find(|l| l.starts_with("Max core file size")).unwrap();
+    let core: Vec<&str> = core.split_whitespace().collect();
+    assert_eq!(core[4..6], ["0", "0"], "{core:?}");
+    kill_process(Pid::from_child(&node.child), Signal::ABORT).unwrap();
+    let ended = node.child.wait().unwrap();
+    assert!(!ended.success(), "{ended:?}");
+    let shown = format!("{ended:?} {ended}");
+    assert!(!shown.contains("core dumped"), "{shown}");
+    let names = std::fs::read_dir(node.dir.path()).unwrap();
+    let names: Vec<_> = names.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!names.iter().any(|name| name.starts_with("core")), "{names:?}");
+}

@@ -14,7 +14,7 @@ use crate::sign::{PayloadHash, Signer};
 use crate::transport::{Connector, HttpVersion, Timeouts, Transport, Trust};
 use crate::{Credentials, Endpoint, Error, ServiceError};
 
-const USER_AGENT: &str = concat!("millstream/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("millstream/", env!("CARGO_PKG_VERSION"));
 
 /// A client of one service. Cheap to share behind an `Arc`; connections and the retry budget are
 /// shared by all its calls.
@@ -262,7 +262,7 @@ impl Client {
 
     /// Sends `request` (whose URI is a path) until it succeeds, is refused, or the policy's attempts
     /// are over.
-    async fn exchange(
+    pub(crate) async fn exchange(
         &self,
         request: &http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, Error> {

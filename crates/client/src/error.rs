@@ -52,6 +52,11 @@ impl ServiceError {
     ///
     /// A body in another codec than the request's (some servers know only JSON) is read as well.
     pub fn read(codec: Codec, status: u16, error_type: Option<&str>, body: &Bytes) -> Self {
+        if body.first() == Some(&b'<')
+            && let Some((code, message)) = crate::element::error_of(body)
+        {
+            return ServiceError { status, code, message, request_id: None };
+        }
         let codec = if body.first() == Some(&b'{') { Codec::Json } else { codec };
         let read = millstream_wire::ServiceError::decode(codec, status, error_type, body);
         ServiceError {

@@ -18,8 +18,10 @@
 
 mod client;
 mod credentials;
+mod element;
 mod endpoint;
 mod error;
+mod query;
 mod retry;
 mod sign;
 mod transport;
@@ -27,6 +29,7 @@ mod transport;
 pub use aws_credential_types::Credentials;
 pub use client::{Builder, Client};
 pub use credentials::{Keys, Lookup, TEST_KEY, TEST_REGION};
+pub use element::Element;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, ServiceError};
 pub use millstream_wire::Codec;

@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use millstream_base::AccountId;
 use millstream_meta::{Document, Key, MetaError, Revision, Row, mirror};
 use parking_lot::RwLock;
 
 use crate::error::{Error, Result};
-use crate::held::{Held, HeldKey, HeldPolicy};
+use crate::held::{Held, HeldKey, HeldPolicy, Shared};
 use crate::model::{AccountFacts, Entity, Kind, OidcProvider};
 use crate::rows::{RowName, Table};
 
@@ -31,13 +31,6 @@ struct Account {
     oidc: BTreeMap<String, (Revision, Arc<OidcProvider>)>,
     facts: Option<(Revision, Arc<AccountFacts>)>,
     shared: Arc<Shared>,
-}
-
-/// What all identities of an account hold on to.
-#[derive(Default)]
-pub(crate) struct Shared {
-    /// Raised when something changed that others' rights are made of: groups, managed policies.
-    pub(crate) generation: AtomicU64,
 }
 
 /// What a row holds.

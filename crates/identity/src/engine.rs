@@ -17,7 +17,7 @@ use crate::directory::Directory;
 use crate::error::{Error, Result};
 use crate::oidc::Issuer;
 use crate::rows::{PREFIX, RowName};
-use crate::session::Sessions;
+use crate::tokens::Sessions;
 
 /// How often a change is tried anew when others change the same row.
 const ATTEMPTS_MAX: usize = 32;
@@ -72,13 +72,10 @@ impl Identities {
         root: Root,
         options: Options,
     ) -> Result<Identities> {
-        let loading = Mirror::load(meta.clone(), PREFIX, Directory::default());
-        let (directory, changes) = loading.await?;
-        let directory = Arc::new(directory);
         let (stop, stopped) = watch::channel(false);
-        let (copy, following) = (directory.clone(), env.clone());
-        let follow = async move { copy.follow(&following, changes, stopped).await };
-        let follow = env.spawn("identities", follow);
+        let copy = Directory::default();
+        let (directory, follow) =
+            Mirror::start(&env, "identities", meta.clone(), PREFIX, copy, stopped).await?;
         let inner = Arc::new(Inner {
             env: env.clone(),
             meta,

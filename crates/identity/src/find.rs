@@ -11,8 +11,10 @@ use millstream_secrets::Secret;
 use crate::engine::Identities;
 use crate::held::{Held, HeldKey};
 use crate::model::Kind;
-use crate::rights::{self, Authenticated, Resolved};
-use crate::session::{self, Bound, OpenSession, Session};
+use crate::rights;
+use crate::session::Session;
+use crate::tokens::{self, Bound, OpenSession};
+use crate::who::{self, Authenticated, Resolved};
 
 /// The owner of an access key.
 #[derive(Clone, Debug)]
@@ -89,7 +91,7 @@ impl Identities {
             Some(open) => open,
             None => {
                 let sealing = self.unsealing().ok_or(Stranger::Unknown)?;
-                let opened = session::open(&sealing.tokens, access_key_id, token);
+                let opened = tokens::open(&sealing.tokens, access_key_id, token);
                 let opened = Arc::new(opened.map_err(|_| Stranger::Unknown)?);
                 if opened.session.expires > now {
                     sessions.keep(access_key_id, opened.clone(), now);
@@ -141,7 +143,7 @@ impl Identities {
         if !session.policies.is_empty() || !session.policy_arns.is_empty() {
             let mut policies = Vec::new();
             for document in &session.policies {
-                policies.push(rights::parse("session policy", document)?);
+                policies.push(who::parse("session policy", document)?);
             }
             for arn in &session.policy_arns {
                 policies.push(self.inner.directory.policy_by_arn(account, arn)?.parsed()?);

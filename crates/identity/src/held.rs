@@ -14,9 +14,15 @@ use millstream_policy::NamedPolicy;
 use millstream_secrets::{SealingKey, Secret};
 use parking_lot::Mutex;
 
-use crate::directory::Shared;
 use crate::model::{AccessKey, Entity, ManagedPolicy};
-use crate::rights::{self, Resolved};
+use crate::who::{self, Resolved};
+
+/// What all identities of an account hold on to.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// Raised when something changed that others' rights are made of: groups, managed policies.
+    pub(crate) generation: AtomicU64,
+}
 
 /// An entity at one revision of its row.
 pub struct Held {
@@ -106,7 +112,7 @@ impl HeldPolicy {
 
     /// `None`: its document can't be read.
     pub(crate) fn parsed(&self) -> Option<Arc<NamedPolicy>> {
-        let parse = || rights::parse(&self.arn, self.policy.document());
+        let parse = || who::parse(&self.arn, self.policy.document());
         self.parsed.get_or_init(parse).clone()
     }
 }

@@ -11,6 +11,7 @@
 
 mod access_keys;
 mod built_in;
+mod by_arn;
 mod declaration;
 mod directory;
 mod documents;
@@ -30,6 +31,8 @@ mod rows;
 mod session;
 mod simulate;
 mod sts;
+mod tokens;
+mod who;
 
 pub use access_keys::{NewKey, fresh_key};
 pub use declaration::{DECLARATION_BYTES_MAX, Declaration, DeclarationError};
@@ -43,10 +46,11 @@ pub use model::Kind;
 pub use oidc::Issuer;
 pub use providers::NewProvider;
 pub use reconcile::{Deed, Done, References};
-pub use rights::Authenticated;
-pub use session::{Credentials, Session, WebIdentity};
+pub use session::{Session, WebIdentity};
 pub use simulate::{
     Outcome, Simulation, Verdict, custom_boundary, custom_policies, custom_principal,
     custom_resource_policy,
 };
 pub use sts::{AssumeRole, Assumed, StsError};
+pub use tokens::Credentials;
+pub use who::Authenticated;

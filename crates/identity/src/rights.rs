@@ -3,44 +3,16 @@
 use std::sync::Arc;
 
 use millstream_base::{AccountId, Tags};
-use millstream_policy::{Kind as PolicyKind, NamedPolicy, Policy, Principal, Rights};
+use millstream_policy::{Principal, Rights};
 
 use crate::built_in;
 use crate::directory::Directory;
 use crate::held::{Held, HeldPolicy};
 use crate::model::{Attachment, Kind};
+use crate::who::{Authenticated, Resolved, parse};
 
 /// The partition of all ARNs here.
 pub(crate) const PARTITION: &str = "aws";
-
-/// A caller whose signature was checked, with everything that decides what it may do.
-#[derive(Clone, Debug)]
-pub struct Authenticated {
-    pub principal: Principal,
-    pub rights: Rights,
-    /// Of temporary credentials.
-    pub session: Option<Arc<crate::session::Session>>,
-}
-
-/// What an entity's policies come to.
-#[derive(Debug)]
-pub(crate) struct Resolved {
-    pub(crate) generation: u64,
-    pub(crate) rights: Rights,
-    /// Of a user or root that signs with a key of its own.
-    pub(crate) who: Option<Arc<Authenticated>>,
-}
-
-/// Reads a document that was checked when it was stored. `None`: it can't be read any more.
-pub(crate) fn parse(name: &str, document: &str) -> Option<Arc<NamedPolicy>> {
-    match Policy::parse(PolicyKind::Identity, document) {
-        Ok(policy) => Some(Arc::new(NamedPolicy::new(name, policy))),
-        Err(error) => {
-            tracing::error!(name, %error, "a stored policy can't be read: its holders have no rights");
-            None
-        }
-    }
-}
 
 impl Directory {
     /// What `held` may do, as its policies stand now.

@@ -12,7 +12,8 @@ use crate::engine::Identities;
 use crate::entities::Subject;
 use crate::error::{Error, Result, What};
 use crate::model::Kind;
-use crate::rights::{self, PARTITION};
+use crate::rights::PARTITION;
+use crate::who;
 
 /// A simulation of the same identity with several actions and resources.
 #[derive(Clone, Debug)]
@@ -155,6 +156,6 @@ impl Simulation {
 /// # Errors
 /// [`Error::Document`].
 pub fn custom_boundary(document: &str) -> Result<Arc<NamedPolicy>> {
-    rights::parse("PermissionsBoundaryPolicyInputList.1", document)
+    who::parse("PermissionsBoundaryPolicyInputList.1", document)
         .ok_or_else(|| Error::Document { reason: "the boundary is no policy".to_owned() })
 }

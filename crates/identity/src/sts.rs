@@ -17,8 +17,9 @@ use crate::engine::Identities;
 use crate::held::Held;
 use crate::model::{Kind, oidc_arn};
 use crate::oidc::{self, Claims, JwtError};
-use crate::rights::Authenticated;
-use crate::session::{self, AccountId12, Credentials, Session, Source, TokenError, WebIdentity};
+use crate::session::{AccountId12, Session, Source, WebIdentity};
+use crate::tokens::{self, Credentials, TokenError};
+use crate::who::Authenticated;
 
 /// What AssumeRole is asked for.
 #[derive(Clone, Debug, Default)]
@@ -188,7 +189,7 @@ impl Identities {
             web: None,
         };
         let sealing = self.unsealing().ok_or(StsError::Sealed)?;
-        session::seal(&sealing.tokens, &session).map_err(too_large)
+        tokens::seal(&sealing.tokens, &session).map_err(too_large)
     }
 
     /// The issuer that this configuration knows under `url`.
@@ -290,7 +291,7 @@ impl Identities {
             web: web.clone(),
         };
         let sealing = self.unsealing().ok_or(StsError::Sealed)?;
-        let credentials = session::seal(&sealing.tokens, &session).map_err(too_large)?;
+        let credentials = tokens::seal(&sealing.tokens, &session).map_err(too_large)?;
         let percent = percent(credentials.session_token.len());
         let (account, name) = (role.account, &role.entity.name);
         let (id, session_name) = (&role.entity.id, &asked.session_name);
@@ -413,5 +414,5 @@ fn too_large(error: TokenError) -> StsError {
 }
 
 fn percent(bytes: usize) -> usize {
-    (bytes * 100).div_ceil(session::TOKEN_BYTES_MAX)
+    (bytes * 100).div_ceil(tokens::TOKEN_BYTES_MAX)
 }

@@ -18,7 +18,7 @@ use millstream_secrets::{
     BoxFuture, EncryptionContext, KeyError, KeyRef, KeyRing, NewDataKey, Secret,
 };
 
-use crate::holder::HolderError;
+use crate::error::HolderError;
 use crate::remote::Known;
 
 /// How AWS KMS is reached. Credentials are found as the AWS CLI finds them.

@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
-use crate::holder::HolderError;
+use crate::error::HolderError;
 use crate::text;
 
 /// How long the program may take: it may ask a person or a network.

@@ -1,7 +1,9 @@
 //! A root key in a file that only its owner can read.
 
-// Files outside the data directory, with an owner and a mode: the disk of `env` knows neither.
-#![allow(clippy::disallowed_methods)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a file outside the data directory, with an owner and a mode: the disk of `env` knows neither"
+)]
 
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 use millstream_secrets::{RootKey, random};
 use zeroize::Zeroizing;
 
-use crate::holder::HolderError;
+use crate::error::HolderError;
 use crate::text;
 
 /// Permissions that nobody but the owner may have.

@@ -9,6 +9,7 @@
 
 mod aws_kms;
 mod command;
+mod error;
 mod file;
 mod holder;
 mod node_root;
@@ -17,8 +18,9 @@ mod text;
 mod vault;
 
 pub use aws_kms::{AwsKms, AwsKmsOptions};
+pub use error::HolderError;
 pub use file::{default_path, make as make_file};
-pub use holder::{Holder, HolderError, HolderOptions, HolderSpec, Make, SpecError};
+pub use holder::{Holder, HolderOptions, HolderSpec, Make, SpecError};
 pub use millstream_client::Trust;
 pub use node_root::{NodeRoot, describe};
 pub use text::{encode as key_text, parse as parse_key_text};

@@ -6,7 +6,8 @@ use millstream_meta::{Document, Expect, Key, MetaError, MetaStore, Revision};
 use millstream_secrets::{BoxFuture, RootKey, RootSource, RootUnavailable};
 use serde::{Deserialize, Serialize};
 
-use crate::holder::{Holder, HolderError, HolderOptions, HolderSpec, Make};
+use crate::error::HolderError;
+use crate::holder::{Holder, HolderOptions, HolderSpec, Make};
 
 const ROW: &str = "secret/root-key";
 

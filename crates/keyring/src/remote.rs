@@ -11,9 +11,12 @@ use parking_lot::Mutex;
 /// forgotten and asked for again.
 const KEYS_MAX: usize = 10_000;
 
+/// What a key's ring said of it, and when.
+type Heard = (Result<(), KeyError>, Timestamp);
+
 /// The last that was heard of each key.
 #[derive(Default)]
-pub(crate) struct Known(Mutex<HashMap<KeyRef, (Result<(), KeyError>, Timestamp)>>);
+pub(crate) struct Known(Mutex<HashMap<KeyRef, Heard>>);
 
 impl Known {
     /// What was heard of `key`. What is not known counts as usable: who uses it will hear.

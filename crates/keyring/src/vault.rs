@@ -22,7 +22,7 @@ use millstream_secrets::{
 };
 use serde_json::{Value, json};
 
-use crate::holder::HolderError;
+use crate::error::HolderError;
 use crate::remote::Known;
 
 /// How Vault is reached.
@@ -198,8 +198,10 @@ impl Inner {
             Some(("env", name)) => std::env::var(name)
                 .map(Secret::from)
                 .map_err(|_| missing(format!("{name} is not set in the environment"))),
-            // A file that another program renews, outside the data directory.
-            #[allow(clippy::disallowed_methods)]
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "a file that another program renews, outside the data directory"
+            )]
             Some(("file", path)) => std::fs::read(path)
                 .map(Secret::from)
                 .map_err(|e| missing(format!("the token in {path}: {e}"))),

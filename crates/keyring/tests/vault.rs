@@ -83,7 +83,8 @@ fn answer(head: &str, body: &[u8], engine: &Mutex<Engine>) -> (u16, Value) {
         return no(403, "permission denied");
     }
     let path = head.split_whitespace().nth(1).unwrap();
-    let Some((what, key)) = path.strip_prefix("/v1/transit/").and_then(|p| p.split_once('/')) else {
+    let Some((what, key)) = path.strip_prefix("/v1/transit/").and_then(|p| p.split_once('/'))
+    else {
         return no(404, "no handler for route");
     };
     let known = engine.keys.contains(&key);

@@ -5,9 +5,9 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use millstream_base::{Scope, Tags, Timestamp};
-use millstream_env::Env;
+use millstream_env::{Env, Task};
 use millstream_meta::mirror::{Copy, Mirror};
-use millstream_meta::{Document, Key as RowKey, MetaStore, Revision, Row, Watch};
+use millstream_meta::{Document, Key as RowKey, MetaStore, Revision, Row};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
@@ -91,38 +91,36 @@ struct Owned {
     aliases: BTreeMap<String, Arc<AliasEntry>>,
 }
 
-pub(crate) struct Directory(Mirror<Copies>);
+pub(crate) struct Directory(Arc<Mirror<Copies>>);
+
+impl std::ops::Deref for Directory {
+    type Target = Mirror<Copies>;
+
+    fn deref(&self) -> &Mirror<Copies> {
+        &self.0
+    }
+}
 
 #[derive(Default)]
-struct Copies(RwLock<BTreeMap<Scope, Owned>>);
+pub(crate) struct Copies(RwLock<BTreeMap<Scope, Owned>>);
 
 impl Directory {
-    /// Reads all rows; then [`Directory::follow`] keeps them true.
+    /// Reads all rows, and keeps them true in a task until `stop` says so.
     ///
     /// # Errors
-    /// A row that can't be read is one: better not to start than to forget a key.
-    pub(crate) async fn load(meta: Arc<dyn MetaStore>) -> Result<(Arc<Directory>, Watch)> {
-        let (mirror, changes) = Mirror::load(meta, PREFIX, Copies::default()).await?;
-        Ok((Arc::new(Directory(mirror)), changes))
-    }
-
-    /// Applies changes until the store or the engine ends.
-    pub(crate) async fn follow(
-        self: Arc<Self>,
-        env: Env,
-        changes: Watch,
+    /// As [`Mirror::load`].
+    pub(crate) async fn start(
+        env: &Env,
+        meta: Arc<dyn MetaStore>,
         stop: watch::Receiver<bool>,
-    ) {
-        self.0.follow(&env, changes, stop).await;
+    ) -> Result<(Arc<Directory>, Task)> {
+        let copy = Copies::default();
+        let (mirror, task) = Mirror::start(env, "kms-directory", meta, PREFIX, copy, stop).await?;
+        Ok((Arc::new(Directory(mirror)), task))
     }
 
     pub(crate) fn meta(&self) -> &Arc<dyn MetaStore> {
         self.0.store()
-    }
-
-    /// Waits until the copy has `revision`.
-    pub(crate) async fn caught_up(&self, revision: Revision) {
-        self.0.caught_up(revision).await;
     }
 
     pub(crate) fn key(&self, arn: &KeyArn) -> Option<Arc<Key>> {

@@ -57,10 +57,8 @@ impl Kms {
         root: Root,
         options: Options,
     ) -> Result<Kms> {
-        let (directory, changes) = Directory::load(meta).await?;
         let (stop, stopped) = watch::channel(false);
-        let follow = directory.clone().follow(env.clone(), changes, stopped.clone());
-        let following = env.spawn("kms-directory", follow);
+        let (directory, following) = Directory::start(&env, meta, stopped.clone()).await?;
         let tasks = Mutex::new(vec![following]);
         let kms = Kms { inner: Arc::new(Inner { env, root, directory, stop, tasks }) };
         let upkeep = kms.clone().upkeep(options.upkeep_interval, stopped);

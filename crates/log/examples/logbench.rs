@@ -1,7 +1,8 @@
 //! Measures the embedded store on a real disk.
 //!
 //! `cargo run --release -p millstream-log --example logbench -- [DIR] [SECONDS] [CASE…]`
-//! where a case is PRODUCERSxBATCH (default: 1x1 64x1 1x500 16x500), `disk`, `read`, `recover`,
+//! where a case is PRODUCERSxBATCH (default: 1x1 64x1 1x500 16x500), or that with `:sealed` behind
+//! it, `disk`, `read`, `recover`,
 //! or `logs` (memory of 10,000 logs). `nosync` before the cases switches the syncs off.
 #![allow(clippy::disallowed_methods)]
 
@@ -14,7 +15,11 @@ use bytes::Bytes;
 use millstream_base::Timestamp;
 use millstream_env::disk::AlignedBuf;
 use millstream_env::{Env, OpenMode};
-use millstream_log::{Batch, EmbeddedLog, LogId, LogStore, NewEntry, Options, Position, ReadLimit};
+use millstream_log::{
+    Batch, ChunkKey, EmbeddedLog, KeyNumber, LogId, LogStore, NewEntry, Options, Position,
+    ReadLimit,
+};
+use millstream_secrets::DataKey;
 
 const RECORD_BYTES: usize = 1024;
 
@@ -45,9 +50,13 @@ fn main() {
                 "recover" => recover(env, options.clone()).await,
                 "logs" => logs(env, options.clone()).await,
                 case => {
+                    let (case, seal) = match case.strip_suffix(":sealed") {
+                        Some(case) => (case, Some(Arc::new(key()))),
+                        None => (case, None),
+                    };
                     let (producers, batch) = case.split_once('x').expect("PRODUCERSxBATCH");
                     let (producers, batch) = (producers.parse().unwrap(), batch.parse().unwrap());
-                    append(env, options.clone(), producers, batch, seconds).await;
+                    append(env, options.clone(), producers, batch, seal, seconds).await;
                 }
             }
         }
@@ -88,7 +97,18 @@ fn records(n: usize) -> Vec<NewEntry> {
         .collect()
 }
 
-async fn append(env: Env, options: Options, producers: usize, batch: usize, seconds: u64) {
+fn key() -> ChunkKey {
+    ChunkKey::new(KeyNumber::from_u64(1), DataKey::from_bytes(&[1; 32]))
+}
+
+async fn append(
+    env: Env,
+    options: Options,
+    producers: usize,
+    batch: usize,
+    seal: Option<Arc<ChunkKey>>,
+    seconds: u64,
+) {
     let (log, _) = EmbeddedLog::open(env.clone(), options).await.unwrap();
     let ids: Vec<LogId> = (0..16).map(|m| LogId::new(1, m)).collect();
     log.create(ids.clone()).await.unwrap();
@@ -97,13 +117,16 @@ async fn append(env: Env, options: Options, producers: usize, batch: usize, seco
     let mut tasks = Vec::new();
     for p in 0..producers {
         let (log, id, stop) = (log.clone(), ids[p % ids.len()], stop.clone());
-        let (entries, done) = (records(batch), done.clone());
+        let (entries, done, seal) = (records(batch), done.clone(), seal.clone());
         tasks.push(tokio::spawn(async move {
             let mut times = Vec::new();
             while !stop.load(Ordering::Relaxed) {
                 let began = Instant::now();
-                let batch =
-                    Batch { at: Timestamp::from_millis(1), entries: entries.clone(), seal: None };
+                let batch = Batch {
+                    at: Timestamp::from_millis(1),
+                    entries: entries.clone(),
+                    seal: seal.clone(),
+                };
                 log.append(vec![(id, batch)]).await.remove(0).unwrap();
                 times.push(began.elapsed());
                 done.fetch_add(entries.len() as u64, Ordering::Relaxed);
@@ -125,8 +148,9 @@ async fn append(env: Env, options: Options, producers: usize, batch: usize, seco
         times.extend(task.await.unwrap());
     }
     let s = log.stats();
+    let sealed = if seal.is_some() { " sealed" } else { "" };
     println!(
-        "{producers:>3} x {batch:<4} {:>9.0} records/s {:>6.0} MB/s  {}  {:.1} records/sync  \
+        "{producers:>3} x {batch:<4}{sealed} {:>9.0} records/s {:>6.0} MB/s  {}  {:.1} records/sync  \
          {:.2} us CPU/record  {} checkpoints {} merges {} segments  RSS {}..{} MiB",
         count as f64 / elapsed,
         (count as usize * RECORD_BYTES) as f64 / elapsed / 1e6,

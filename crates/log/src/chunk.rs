@@ -18,7 +18,7 @@ use millstream_base::Timestamp;
 
 use crate::codec::{crc, put, put_varint, u32_at, u64_at, varint, varint_len};
 use crate::damage::Wrong;
-use crate::seal::{KeyRef, Seal};
+use crate::key::{KeyNumber, Seal};
 use crate::store::{Entry, LogId, NewEntry, Position};
 
 pub(crate) const CHUNK_HEADER_LEN: usize = 72;
@@ -109,7 +109,7 @@ impl ChunkHeader {
         };
         let seal = (b[5] & SEALED != 0).then(|| {
             let nonce = b[NONCE_AT..CRC_AT].try_into().expect("twelve bytes");
-            Seal { key: KeyRef::from_u64(u64_at(b, KEY_AT)), nonce }
+            Seal { key: KeyNumber::from_u64(u64_at(b, KEY_AT)), nonce }
         });
         if seal.is_some() && kind != ChunkKind::Data {
             return Wrong::unknown(format!("a chunk of kind {} is sealed", b[4]));
@@ -225,7 +225,7 @@ pub(crate) struct Walk<'a> {
     at: usize,
     position: Position,
     time: Timestamp,
-    key: Option<KeyRef>,
+    key: Option<KeyNumber>,
     left: u32,
 }
 

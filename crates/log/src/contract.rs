@@ -14,7 +14,7 @@ use millstream_env::BoxFuture;
 use millstream_secrets::DataKey;
 use parking_lot::Mutex;
 
-use crate::seal::{ChunkKey, ChunkKeys, KeyRef};
+use crate::key::{ChunkKey, ChunkKeys, KeyNumber};
 use crate::store::{
     AppendError, Batch, Entry, LogError, LogId, LogStore, NewEntry, Position, PositionRange,
     ReadError, ReadLimit, Tail,
@@ -381,7 +381,7 @@ struct Keys(Mutex<Vec<u64>>);
 
 impl Keys {
     fn key(n: u64) -> ChunkKey {
-        ChunkKey::new(KeyRef::from_u64(n), DataKey::from_bytes(&[n as u8; 32]))
+        ChunkKey::new(KeyNumber::from_u64(n), DataKey::from_bytes(&[n as u8; 32]))
     }
     fn give(&self, keys: &[u64]) {
         *self.0.lock() = keys.to_vec();
@@ -389,7 +389,7 @@ impl Keys {
 }
 
 impl ChunkKeys for Keys {
-    fn get(&self, key: KeyRef) -> Option<ChunkKey> {
+    fn get(&self, key: KeyNumber) -> Option<ChunkKey> {
         self.0.lock().contains(&key.as_u64()).then(|| Keys::key(key.as_u64()))
     }
 }
@@ -403,7 +403,7 @@ async fn sealed_entries_are_read_while_their_key_is_given(store: Arc<dyn LogStor
     append(store.as_ref(), log, batch(1, [0, 1])).await;
     let range = append(store.as_ref(), log, sealed(7, batch(2, 2..9))).await;
     append(store.as_ref(), log, batch(3, [9])).await;
-    let locked = Err(ReadError::Locked { log, key: KeyRef::from_u64(7) });
+    let locked = Err(ReadError::Locked { log, key: KeyNumber::from_u64(7) });
     let page = store.read(log, Position::START, ALL).await.expect("what is before is readable");
     assert_eq!(numbers(&page.entries), [0, 1]);
     assert_eq!(store.read(log, range.first, ALL).await, locked);
@@ -416,7 +416,7 @@ async fn sealed_entries_are_read_while_their_key_is_given(store: Arc<dyn LogStor
         let read = read_all(keyed.as_ref(), log, Position::START, ALL).await;
         assert_eq!(numbers(&read), (0..10).collect::<Vec<_>>());
         for e in &read {
-            let expected = (2..9).contains(&e.attributes).then_some(KeyRef::from_u64(7));
+            let expected = (2..9).contains(&e.attributes).then_some(KeyNumber::from_u64(7));
             assert_eq!(e.sealed, expected, "an entry tells whether it was sealed");
         }
         for limit in [1, 3] {
@@ -445,7 +445,7 @@ async fn keys_change_along_a_log(store: Arc<dyn LogStore>, family: u32) {
     let page = keyed.read(log, Position::START, ALL).await.expect("the first keys are there");
     assert_eq!(numbers(&page.entries), [0, 1, 2, 3]);
     let locked = keyed.read(log, page.next, ALL).await;
-    assert_eq!(locked, Err(ReadError::Locked { log, key: KeyRef::from_u64(3) }));
+    assert_eq!(locked, Err(ReadError::Locked { log, key: KeyNumber::from_u64(3) }));
     keys.give(&[1, 2, 3]);
     let read = read_all(keyed.as_ref(), log, Position::START, ALL).await;
     assert_eq!(numbers(&read), (0..24).collect::<Vec<_>>());

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use crate::chunk::{CHUNK_HEADER_LEN, payload_len};
+use crate::key::{ChunkKeys, NoKeys};
 use crate::memory::Log;
 use crate::merge::Merger;
 use crate::opened::Opened;
@@ -20,7 +21,7 @@ use crate::options::Options;
 use crate::read;
 use crate::recovery::{self, OpenError, RecoveryReport};
 use crate::request::{AppendCall, ControlCall, ControlOp, PendingBatch, PendingEntries, Request};
-use crate::seal::{ChunkKeys, NoKeys, SEAL_LEN, SealedEntries};
+use crate::seal::{SEAL_LEN, SealedEntries};
 use crate::segment::Segments;
 use crate::shared::{Counters, Health, HealthReport, QUEUE_UNIT, Shared};
 use crate::store::{
@@ -297,7 +298,7 @@ impl EmbeddedLog {
         let max = self.inner.shared.options.batch_bytes_max;
         let mut results: Vec<Option<AppendResult>> = vec![None; batches.len()];
         // Mostly one call; more when all together are too much for one frame.
-        let mut calls: Vec<(Vec<usize>, Vec<(LogId, Batch)>, u64)> = Vec::new();
+        let mut calls: Vec<(Vec<usize>, Batches, u64)> = Vec::new();
         for (i, (log, batch)) in batches.into_iter().enumerate() {
             let bytes = match self.weigh(&batch) {
                 Ok(bytes) => bytes,
@@ -327,6 +328,7 @@ impl EmbeddedLog {
     }
 }
 
+type Batches = Vec<(LogId, Batch)>;
 type AppendResult = Result<PositionRange, AppendError>;
 
 impl LogStore for EmbeddedLog {

@@ -19,6 +19,7 @@ mod damage;
 mod embedded;
 mod format;
 mod frame;
+mod key;
 mod lru;
 mod manifest;
 mod map;
@@ -39,12 +40,12 @@ mod writer;
 
 pub use damage::Damage;
 pub use embedded::{EmbeddedLog, Stats};
+pub use key::{CHUNKS_PER_KEY_MAX, ChunkKey, ChunkKeys, KeyNumber, NoKeys};
 pub use options::Options;
 #[cfg(feature = "planted-bugs")]
 #[doc(hidden)]
 pub use options::PlantedBug;
 pub use recovery::{OpenError, RecoveryReport};
-pub use seal::{CHUNKS_PER_KEY_MAX, ChunkKey, ChunkKeys, KeyRef, NoKeys};
 pub use shared::HealthReport;
 pub use store::{
     AppendError, Batch, Entries, Entry, LogError, LogId, LogStore, NewEntry, Position,

@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 
 use crate::chunk::ChunkHeader;
 use crate::damage::Wrong;
+use crate::key::{ChunkKeys, KeyNumber};
 use crate::lru::Lru;
-use crate::seal::{self, ChunkKeys, KeyRef};
+use crate::seal;
 use crate::store::LogId;
 
 /// A chunk's log and first position: no two chunks ever share them.
@@ -22,7 +23,7 @@ pub(crate) struct Opened(Mutex<Lru<Place, Bytes>>);
 /// A chunk's entries, or the key that is missing.
 pub(crate) enum Content {
     Entries(Bytes),
-    Locked(KeyRef),
+    Locked(KeyNumber),
 }
 
 impl Opened {

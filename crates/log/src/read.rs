@@ -15,9 +15,9 @@ use millstream_base::Timestamp;
 
 use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader, Walk};
 use crate::damage::{Damage, FileError, Wrong};
+use crate::key::{ChunkKeys, KeyNumber};
 use crate::memory::{Log, MemChunk};
 use crate::opened::Content;
-use crate::seal::{ChunkKeys, KeyRef};
 use crate::segment::{ChunkReader, Run, SegmentRow, SegmentSet, Segments};
 use crate::shared::Shared;
 use crate::store::{Entries, Entry, LogId, Position, ReadError, ReadLimit};
@@ -112,7 +112,7 @@ struct Page {
     next: Position,
     limit: ReadLimit,
     /// The key that is missing for what comes next.
-    locked: Option<KeyRef>,
+    locked: Option<KeyNumber>,
 }
 
 #[derive(PartialEq)]

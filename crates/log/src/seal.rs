@@ -15,116 +15,18 @@
 //! Invariant: nothing but opening needs a key: recovery, checkpoints, merges and checks move sealed
 //! bytes as they are.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
-use millstream_secrets::{DataKey, NONCE_BYTES, TAG_BYTES, Tag};
+use millstream_secrets::{NONCE_BYTES, TAG_BYTES};
 
 use crate::chunk::{CRC_AT, ChunkHeader, ChunkKind, PAYLOAD_CRC_AT, payload_len, write_entries};
 use crate::damage::Wrong;
+use crate::key::{ChunkKey, Seal};
 use crate::store::{LogId, NewEntry};
 
 /// What sealing adds to a payload.
 pub(crate) const SEAL_LEN: usize = 2 * TAG_BYTES;
-/// Chunks that may be sealed under one key. Two nonces of 95 random bits each: with this many
-/// chunks, two are the same with a probability of 2^-36 (NIST SP 800-38D, 8.3, allows 2^-32).
-pub const CHUNKS_PER_KEY_MAX: u64 = 1 << 30;
-
-/// Names a key for as long as anything is sealed under it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyRef(u64);
-
-impl KeyRef {
-    pub const fn from_u64(n: u64) -> Self {
-        KeyRef(n)
-    }
-    pub const fn as_u64(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Debug for KeyRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-impl fmt::Display for KeyRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-/// A key that chunks are sealed with, and its name. Clones share the key.
-#[derive(Clone)]
-pub struct ChunkKey {
-    reference: KeyRef,
-    key: DataKey,
-}
-
-impl ChunkKey {
-    pub fn new(reference: KeyRef, key: DataKey) -> Self {
-        ChunkKey { reference, key }
-    }
-    pub fn reference(&self) -> KeyRef {
-        self.reference
-    }
-}
-
-impl fmt::Debug for ChunkKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ChunkKey({}, …)", self.reference)
-    }
-}
-
-/// One name, one key.
-impl PartialEq for ChunkKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.reference == other.reference
-    }
-}
-impl Eq for ChunkKey {}
-
-/// The keys that are at hand for reading.
-pub trait ChunkKeys: Send + Sync + 'static {
-    /// The key of that name, if it may be used now. Asked for every chunk that is read, so it must
-    /// be quick; a key that is no longer given is not used any more, from then on.
-    fn get(&self, key: KeyRef) -> Option<ChunkKey>;
-}
-
-/// No keys: sealed chunks can't be read.
-#[derive(Clone, Copy, Debug)]
-pub struct NoKeys;
-
-impl ChunkKeys for NoKeys {
-    fn get(&self, _: KeyRef) -> Option<ChunkKey> {
-        None
-    }
-}
-
-/// What the header of a sealed chunk says of its seal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seal {
-    pub key: KeyRef,
-    /// With the lowest bit of its first byte clear.
-    pub nonce: [u8; NONCE_BYTES],
-}
-
-impl Seal {
-    /// A seal for one chunk; `random` is used for nothing else.
-    pub(crate) fn new(key: KeyRef, random: [u8; NONCE_BYTES]) -> Self {
-        let mut nonce = random;
-        nonce[0] &= !1;
-        Seal { key, nonce }
-    }
-
-    fn place_nonce(&self) -> [u8; NONCE_BYTES] {
-        let mut nonce = self.nonce;
-        nonce[0] |= 1;
-        nonce
-    }
-}
-
 /// The entries of a batch, sealed, and not yet in a place.
 pub(crate) struct SealedEntries {
     pub seal: Seal,
@@ -141,7 +43,7 @@ impl SealedEntries {
         key: Arc<ChunkKey>,
         random: [u8; NONCE_BYTES],
     ) -> Self {
-        let (seal, count) = (Seal::new(key.reference, random), entries.len() as u32);
+        let (seal, count) = (Seal::new(key.reference(), random), entries.len() as u32);
         let mut bytes = Vec::with_capacity(payload_len(entries) as usize + TAG_BYTES);
         write_entries(&mut bytes, entries);
         let aad = entries_aad(log, count, &seal);
@@ -191,7 +93,7 @@ fn entries_aad(log: LogId, count: u32, seal: &Seal) -> [u8; 21] {
     aad[0] = ChunkKind::Data as u8;
     aad[1..9].copy_from_slice(&log.as_u64().to_le_bytes());
     aad[9..13].copy_from_slice(&count.to_le_bytes());
-    aad[13..].copy_from_slice(&seal.key.0.to_le_bytes());
+    aad[13..].copy_from_slice(&seal.key.as_u64().to_le_bytes());
     aad
 }
 
@@ -204,18 +106,18 @@ fn place_aad(header: &ChunkHeader, tag: &[u8]) -> [u8; CRC_AT + TAG_BYTES] {
     aad
 }
 
-const _: () = assert!(size_of::<Tag>() == TAG_BYTES);
-
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
     use millstream_base::Timestamp;
+    use millstream_secrets::DataKey;
 
     use super::*;
     use crate::chunk::{CHUNK_HEADER_LEN, write_chunk};
+    use crate::key::KeyNumber;
 
     fn key(n: u8) -> Arc<ChunkKey> {
-        Arc::new(ChunkKey::new(KeyRef(n.into()), DataKey::from_bytes(&[n; 32])))
+        Arc::new(ChunkKey::new(KeyNumber::from_u64(n.into()), DataKey::from_bytes(&[n; 32])))
     }
 
     fn sealed(log: LogId, lsn: u64, key: &Arc<ChunkKey>) -> Bytes {

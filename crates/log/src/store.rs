@@ -17,7 +17,7 @@ use millstream_base::Timestamp;
 use millstream_env::BoxFuture;
 use tokio::sync::watch;
 
-use crate::seal::{ChunkKey, ChunkKeys, KeyRef};
+use crate::key::{ChunkKey, ChunkKeys, KeyNumber};
 
 /// A log's number: `family` in the upper half, `member` in the lower.
 ///
@@ -117,7 +117,7 @@ pub struct Entry {
     pub position: Position,
     pub at: Timestamp,
     /// The key that it was opened with, if it was stored encrypted.
-    pub sealed: Option<KeyRef>,
+    pub sealed: Option<KeyNumber>,
     pub attributes: u32,
     pub key: Bytes,
     pub value: Bytes,
@@ -182,7 +182,7 @@ pub enum ReadError {
     /// The next entries were stored encrypted, and their key is not at hand
     /// ([`LogStore::with_keys`]). The entries before are readable.
     #[error("entries of log {log} are sealed with key {key}, which is not at hand")]
-    Locked { log: LogId, key: KeyRef },
+    Locked { log: LogId, key: KeyNumber },
     #[error("reading failed: {reason}")]
     Io { reason: String },
 }

@@ -12,7 +12,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millstream_env::Env;
+use millstream_env::{Env, Task};
 use tokio::sync::watch;
 
 use crate::store::{Change, Key, MetaError, MetaStore, Revision, Row, Watch};
@@ -77,6 +77,25 @@ impl<C: Copy> Mirror<C> {
         let mirror = Mirror { meta, prefix, copy, seen };
         mirror.rescan().await?;
         Ok((mirror, watch))
+    }
+
+    /// Reads all rows, and keeps them true in a task of this name until `stop` says so.
+    ///
+    /// # Errors
+    /// As [`Mirror::load`].
+    pub async fn start(
+        env: &Env,
+        name: &'static str,
+        meta: Arc<dyn MetaStore>,
+        prefix: impl Into<String>,
+        copy: C,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(Arc<Self>, Task), C::Error> {
+        let (mirror, changes) = Self::load(meta, prefix, copy).await?;
+        let mirror = Arc::new(mirror);
+        let (following, doors) = (mirror.clone(), env.clone());
+        let follow = async move { following.follow(&doors, changes, stop).await };
+        Ok((mirror, env.spawn(name, follow)))
     }
 
     /// Applies changes until the store ends or `stop` says so.

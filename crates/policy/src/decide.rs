@@ -13,8 +13,8 @@ use std::sync::Arc;
 use millstream_base::AccountId;
 
 use crate::action::Action;
-use crate::condition::Facts;
 use crate::context::Context;
+use crate::facts::Facts;
 use crate::policy::{Policy, Question, Saying};
 use crate::principal::{Principal, PrincipalKind};
 use crate::principals::Closeness;

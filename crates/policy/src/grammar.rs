@@ -3,20 +3,43 @@
 use crate::action::Actions;
 use crate::condition::Condition;
 use crate::fault::{Fault, Result, wrong};
-use crate::json::Node;
-use crate::policy::{Effect, Kind, Resources, Statement, Version};
+use crate::json::{Node, texts};
+use crate::policy::{Effect, Kind, Policy, Resources, Statement, Version};
 use crate::principals::Principals;
 use crate::template::{Reading, Template};
 
+impl Policy {
+    /// Reads a document of this kind.
+    ///
+    /// An identity's policy may have as many characters as the inline policies of a role; managed
+    /// policies and users have closer bounds, for which see [`Policy::chars`].
+    ///
+    /// # Errors
+    /// What is wrong first, with its place: `Statement[1].Action must be …`.
+    pub fn parse(kind: Kind, text: &str) -> Result<Policy> {
+        let (bytes, max) = (text.len(), kind.bytes_max());
+        if bytes > max {
+            return Err(Fault::TooLarge { bytes, max });
+        }
+        let chars = text.chars().filter(|c| !c.is_whitespace()).count();
+        let max = kind.chars_max();
+        if chars > max {
+            return Err(Fault::TooLong { chars, max });
+        }
+        let Document { version, id, statements } = document(kind, text)?;
+        Ok(Policy::new(kind, chars, version, id, statements))
+    }
+}
+
 /// The members of a policy.
-pub(crate) struct Document {
-    pub version: Version,
-    pub id: Option<String>,
-    pub statements: Vec<Statement>,
+struct Document {
+    version: Version,
+    id: Option<String>,
+    statements: Vec<Statement>,
 }
 
 /// Reads a whole document.
-pub(crate) fn document(kind: Kind, text: &str) -> Result<Document> {
+fn document(kind: Kind, text: &str) -> Result<Document> {
     let Some(Node::Object(members)) = Node::parse(text) else { return Err(Fault::NotJson) };
     let members = Members::new("", &members, &["Version", "Id", "Statement"])?;
     let version = match members.get("Version") {
@@ -132,22 +155,6 @@ fn resources(
     };
     let templates = texts(at, value)?.into_iter().map(read).collect::<Result<_>>()?;
     Ok(Resources { templates, inverted })
-}
-
-/// A text, or a list of at least one, each with its place.
-pub(crate) fn texts<'n>(at: &str, value: &'n Node) -> Result<Vec<(String, &'n str)>> {
-    let wanted = "a text or a list of texts";
-    match value {
-        Node::Text(text) => Ok(vec![(at.to_owned(), text)]),
-        Node::List(items) if !items.is_empty() => {
-            let text = |item: &'n Node| match item {
-                Node::Text(text) => Ok((at.to_owned(), text.as_str())),
-                _ => wrong(at, wanted),
-            };
-            items.iter().map(text).collect()
-        }
-        _ => wrong(at, wanted),
-    }
 }
 
 fn text_if_any(at: &str, value: Option<&Node>) -> Result<Option<String>> {

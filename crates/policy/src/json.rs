@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::fault::{self, wrong};
+
 /// A JSON value whose objects keep all members in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node {
@@ -72,5 +74,21 @@ impl<'de> Visitor<'de> for Reader {
             object.push(member);
         }
         Ok(Node::Object(object))
+    }
+}
+
+/// A text, or a list of at least one, each with its place.
+pub(crate) fn texts<'n>(at: &str, value: &'n Node) -> fault::Result<Vec<(String, &'n str)>> {
+    let wanted = "a text or a list of texts";
+    match value {
+        Node::Text(text) => Ok(vec![(at.to_owned(), text)]),
+        Node::List(items) if !items.is_empty() => {
+            let text = |item: &'n Node| match item {
+                Node::Text(text) => Ok((at.to_owned(), text.as_str())),
+                _ => wrong(at, wanted),
+            };
+            items.iter().map(text).collect()
+        }
+        _ => wrong(at, wanted),
     }
 }

@@ -1,8 +1,8 @@
 //! IAM policies: documents of every kind, their evaluation, and which action on which resource each
 //! operation of our services is.
 //!
-//! [`Policy::parse`] reads and compiles a document; [`decide`] answers an [`Ask`]; [`tables`] has
-//! the actions. Nothing here reads a clock, a file or a row: what a decision depends on comes with
+//! [`Policy::parse`] reads and compiles a document; [`decide`] answers an [`Ask`]; [`rules`] has
+//! the action of each operation. Nothing here reads a clock, a file or a row: what a decision depends on comes with
 //! the question.
 //!
 //! Promises: what AWS documents of evaluation holds here; any text is a policy or a [`Fault`] with
@@ -19,6 +19,7 @@ mod condition;
 mod context;
 mod date;
 mod decide;
+mod facts;
 mod fault;
 mod grammar;
 mod json;
@@ -28,6 +29,7 @@ mod policy;
 mod principal;
 mod principals;
 mod rights;
+pub mod rules;
 pub mod tables;
 mod template;
 

@@ -6,9 +6,9 @@ use millstream_base::limits::{
 };
 
 use crate::action::{Action, Actions, Numbers, may_cover};
-use crate::condition::{Condition, Facts, Key};
+use crate::condition::Condition;
+use crate::facts::{Facts, Key};
 use crate::fault::{Fault, Result};
-use crate::grammar;
 use crate::principal::Principal;
 use crate::principals::{Closeness, Principals};
 use crate::template::Template;
@@ -95,7 +95,7 @@ pub(crate) struct Question<'q> {
 
 impl Kind {
     /// Most characters that are not blanks.
-    fn chars_max(self) -> usize {
+    pub(crate) fn chars_max(self) -> usize {
         match self {
             Kind::Identity => ROLE_INLINE_CHARS_MAX,
             Kind::Resource => POLICY_BYTES_MAX,
@@ -105,7 +105,7 @@ impl Kind {
         }
     }
     /// Most bytes of the whole text.
-    fn bytes_max(self) -> usize {
+    pub(crate) fn bytes_max(self) -> usize {
         match self {
             Kind::Resource => POLICY_BYTES_MAX,
             _ => POLICY_TEXT_BYTES_MAX,
@@ -124,28 +124,17 @@ impl Kind {
 }
 
 impl Policy {
-    /// Reads a document of this kind.
-    ///
-    /// An identity's policy may have as many characters as the inline policies of a role; managed
-    /// policies and users have closer bounds, for which see [`Policy::chars`].
-    ///
-    /// # Errors
-    /// What is wrong first, with its place: `Statement[1].Action must be …`.
-    pub fn parse(kind: Kind, text: &str) -> Result<Policy> {
-        let (bytes, max) = (text.len(), kind.bytes_max());
-        if bytes > max {
-            return Err(Fault::TooLarge { bytes, max });
-        }
-        let chars = text.chars().filter(|c| !c.is_whitespace()).count();
-        let max = kind.chars_max();
-        if chars > max {
-            return Err(Fault::TooLong { chars, max });
-        }
-        let document = grammar::document(kind, text)?;
+    /// What a document says that was read.
+    pub(crate) fn new(
+        kind: Kind,
+        chars: usize,
+        version: Version,
+        id: Option<String>,
+        statements: Vec<Statement>,
+    ) -> Policy {
         let mut covered = Numbers::default();
-        let statements: Box<[Statement]> = document.statements.into();
         statements.iter().for_each(|statement| covered.join(statement.actions.covered()));
-        Ok(Policy { kind, version: document.version, id: document.id, chars, statements, covered })
+        Policy { kind, version, id, chars, statements: statements.into(), covered }
     }
 
     pub fn kind(&self) -> Kind {

@@ -3,7 +3,7 @@
 use millstream_base::AccountId;
 
 use crate::fault::{Fault, Result, wrong};
-use crate::json::Node;
+use crate::json::{Node, texts};
 use crate::principal::{Principal, PrincipalKind};
 
 /// Whom a statement is about.
@@ -49,7 +49,7 @@ impl Principals {
             Node::Object(kinds) if !kinds.is_empty() => {
                 for (kind, value) in kinds {
                     let at = format!("{at}.{kind}");
-                    for (at, text) in crate::grammar::texts(&at, value)? {
+                    for (at, text) in texts(&at, value)? {
                         names.push(name_of(&at, kind, text)?);
                     }
                 }
@@ -132,7 +132,7 @@ fn name_of(at: &str, kind: &str, text: &str) -> Result<Name> {
         "Service" => Ok(Name::Service(text.into())),
         "Federated" => Ok(Name::Federated(text.into())),
         "CanonicalUser" => Ok(Name::Canonical),
-        _ => Err(Fault::Unknown { at: at.split('[').next().unwrap_or(at).to_owned() }),
+        _ => Err(Fault::Unknown { at: at.to_owned() }),
     }
 }
 

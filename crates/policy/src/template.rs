@@ -5,7 +5,7 @@
 //! variable without a value makes the whole text one that nothing equals. What a variable brings is
 //! plain text: wildcards in it are none.
 
-use crate::condition::{Facts, Key};
+use crate::facts::{Facts, Key};
 use crate::fault::{Result, wrong};
 use crate::pattern::{self, Pattern, Token};
 

@@ -5,43 +5,20 @@
 //! nothing is gathered. Services call [`allowed`] (what it is done to is known by ARN) from their
 //! `authorise`.
 
-use std::sync::Arc;
-
-use http::request::Parts;
-use http::{HeaderValue, header};
-use millstream_base::Timestamp;
-use millstream_policy::tables::{self, Rule};
+use millstream_policy::rules::{self, Rule};
 use millstream_policy::{Action, Ask, Context, Decision, Resource, ResourcePolicy, Value, decide};
 
-use crate::peer::Peer;
-use crate::services::Call;
+use crate::call::Call;
 
 /// Condition keys that every request may have, beside those of [`allowed`]'s caller.
 const GLOBAL_KEYS: usize = 10;
-
-pub use millstream_identity::Authenticated as Who;
-
-/// Where and when a request came from. Gathered for callers with an identity only.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    pub peer: Peer,
-    pub user_agent: Option<HeaderValue>,
-    pub at: Timestamp,
-}
-
-impl Origin {
-    pub fn of(parts: &Parts, at: Timestamp) -> Arc<Origin> {
-        let user_agent = parts.headers.get(header::USER_AGENT).cloned();
-        Arc::new(Origin { peer: Peer::of(parts).clone(), user_agent, at })
-    }
-}
 
 /// The rule of an operation; the service by its prefix in actions.
 ///
 /// # Panics
 /// If the tables don't have the operation; a test proves that they have all.
 pub fn rule(service: &str, operation: &str) -> &'static Rule {
-    tables::rule(service, operation)
+    rules::rule(service, operation)
         .unwrap_or_else(|| panic!("{service}:{operation} stands in no table of millstream-policy"))
 }
 
@@ -60,6 +37,10 @@ pub fn allowed<'a>(
     let Some(who) = &call.caller.who else { return Ok(()) };
     if let Some(owner) = &resource.owner {
         context.set_text("aws:ResourceAccount", owner.as_str().to_owned());
+    }
+    // The region that the resource is in: an ARN may name another one than the signature does.
+    if let Some(region) = resource.arn.split(':').nth(3).filter(|region| !region.is_empty()) {
+        context.set_text("aws:RequestedRegion", region);
     }
     describe(call, &mut context);
     let endpoint_policy = call.origin.as_ref().and_then(|o| o.peer.door.policy.as_deref());

@@ -152,7 +152,8 @@ impl Auditor {
             return Ok(());
         }
         let op = told.op;
-        if told.caller.is_none() {
+        let stranger = told.caller.is_none_or(|c| identity::is_nobody(c) && told.error.is_some());
+        if stranger {
             self.offer_unauthenticated(parts, told);
             return Ok(());
         }
@@ -170,6 +171,23 @@ impl Auditor {
                 tracing::debug!(%error, operation = op.name(), "a call is not audited yet");
                 Ok(())
             }
+        }
+    }
+
+    /// A call that had begun when its client went away: it may have been done or not. Written soon;
+    /// there is no answer that would have to wait for it.
+    pub fn abandoned(&self, parts: &Parts, told: Told<'_>) {
+        let error = words::abandoned();
+        let told = Told { error: Some(&error), ..told };
+        if !self.listens_to(told.op) || !self.selects(&told) {
+            return;
+        }
+        let event = self.event(parts, told).text();
+        if let Some(delivery) = &self.delivery {
+            delivery.offer(&event);
+        }
+        if let Err(error) = self.recorder.offer(event) {
+            tracing::error!(%error, "a call that its client left is not audited");
         }
     }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use millstream_base::{AccountId, Arn, Region, Scope, Timestamp};
+pub use millstream_identity::Authenticated as Who;
 use millstream_identity::{Found, Identities, Stranger};
 use millstream_policy::{Principal, Rights};
 use millstream_secrets::Secret;
@@ -20,14 +21,16 @@ use millstream_wire::sigv4::{Claim, Scope as KeyScope, SigningKey, UNSIGNED_PAYL
 use millstream_wire::{Service, ServiceError};
 use parking_lot::RwLock;
 
-use crate::access::Who;
 use crate::config::{Auth, AuthMode, Server};
 use crate::peer::Peer;
 
-/// Derived keys kept: one per access key, day and region in use.
-const SIGNING_KEYS_MAX: usize = 1024;
+/// Derived keys kept: one per access key, day and region in use, half a KiB each.
+const SIGNING_KEYS_MAX: usize = 16 << 10;
 /// What is hashed in the place of a body that the signature does not cover.
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
+
+/// The session's name of a role that a client certificate stands for.
+const CERTIFICATE_SESSION: &str = "client-certificate";
 
 /// Tells who calls.
 pub struct Authenticator {
@@ -45,6 +48,7 @@ struct Key {
 }
 
 /// A signing key, and the secret that it was derived from: a key id may be given another secret.
+#[derive(Clone)]
 struct Derived {
     secret: Arc<Secret>,
     key: SigningKey,
@@ -102,8 +106,10 @@ impl Authenticator {
         now: Timestamp,
         service: &'static Service,
     ) -> Result<Caller, ServiceError> {
-        if let Some(caller) = self.of_certificate(parts) {
-            return caller;
+        if let Some(arn) = Peer::of(parts).principal()
+            && !Claim::is_made(parts)
+        {
+            return self.of_certificate(arn);
         }
         let claim = Claim::of(parts)?;
         let (account, who) = match self.mode {
@@ -126,23 +132,19 @@ impl Authenticator {
         Ok(Caller { access_key_id: claim.access_key_id, scope: Scope::new(account, region), who })
     }
 
-    /// The identity that the client's certificate stands for, if the request is not signed: a
-    /// signature says more exactly who calls.
-    fn of_certificate(&self, parts: &Parts) -> Option<Result<Caller, ServiceError>> {
-        let arn = Peer::of(parts).principal()?;
-        if Claim::is_made(parts) {
-            return None;
-        }
-        let account = Arn::parse(arn).map_or(self.account, |arn| arn.account);
+    /// The identity that a client's certificate stands for. Only for a request without a signature,
+    /// which would say more exactly who calls.
+    fn of_certificate(&self, arn: &str) -> Result<Caller, ServiceError> {
         let who = match self.mode {
             AuthMode::Any | AuthMode::Keys => None,
-            AuthMode::Iam => match self.identities.simulated(account, arn) {
-                Ok((principal, rights)) => Some(Arc::new(Who { principal, rights, session: None })),
-                Err(_) => return Some(Err(unrecognized())),
-            },
+            AuthMode::Iam => {
+                let found = self.identities.find_by_arn(arn, CERTIFICATE_SESSION);
+                Some(found.map_err(|_| unrecognized())?)
+            }
         };
+        let account = Arn::parse(arn).map_or(self.account, |arn| arn.account);
         let scope = Scope::new(account, self.region.clone());
-        Some(Ok(Caller { access_key_id: String::new(), scope, who }))
+        Ok(Caller { access_key_id: String::new(), scope, who })
     }
 
     /// A caller of the default account and region that signed nothing: for the node's own questions.
@@ -185,23 +187,21 @@ impl Authenticator {
         }
         claim.check_time(now.as_secs())?;
         let payload_hash = payload_hash.unwrap_or(UNSIGNED_PAYLOAD);
-        claim.verify(parts, payload_hash, &self.signing_key(claim, secret))
-    }
-
-    fn signing_key(&self, claim: &Claim, secret: &Arc<Secret>) -> SigningKey {
         let name = (claim.access_key_id.clone(), claim.scope.clone());
-        if let Some(known) = self.derived.read().get(&name)
-            && Arc::ptr_eq(&known.secret, secret)
-        {
-            return known.key.clone();
+        let known =
+            self.derived.read().get(&name).filter(|d| Arc::ptr_eq(&d.secret, secret)).cloned();
+        if let Some(known) = known {
+            return claim.verify(parts, payload_hash, &known.key);
         }
         let key = SigningKey::derive(secret.expose_text().unwrap_or_default(), &claim.scope);
+        claim.verify(parts, payload_hash, &key)?;
+        // Only who knows the secret gets into the cache: regions are whatever a claim says.
         let mut derived = self.derived.write();
         if derived.len() >= SIGNING_KEYS_MAX {
             derived.clear(); // mostly of days that are over; the rest is derived again
         }
-        derived.insert(name, Derived { secret: secret.clone(), key: key.clone() });
-        key
+        derived.insert(name, Derived { secret: secret.clone(), key });
+        Ok(())
     }
 }
 

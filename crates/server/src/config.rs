@@ -70,6 +70,9 @@ section! {
         pub region: String = "us-east-1".to_owned(),
         /// How long running requests may take to end after SIGTERM or Ctrl-C.
         pub drain_time: Span = Span::from_secs(10),
+        /// Whether the system may write a core file when the process fails, and debuggers of the
+        /// same user may look at it. Records and keys would be in there in plain text.
+        pub core_files: bool = false,
     }
 }
 
@@ -87,15 +90,34 @@ section! {
         /// How long a connection may go without a complete request head; ends idle ones too.
         /// The Java SDK keeps idle connections for 60 seconds and expects to end them itself.
         pub header_read_time: Span = Span::from_secs(75),
+        /// How long a request waits for that memory; then it is answered with a retryable error.
+        pub memory_wait: Span = Span::from_secs(5),
+        /// Memory for the bodies of all requests in flight on one HTTP/2 connection; more wait.
+        pub connection_bytes_max: ByteSize = ByteSize::mib(64),
+        /// Memory for all large answers that clients have not taken yet; beyond it calls with large
+        /// answers get a retryable error.
+        pub answers_bytes_max: ByteSize = ByteSize::mib(512),
+        /// Bytes per second that a body must arrive with, from `body_grace_time` after its head on.
+        pub body_rate_min: ByteSize = ByteSize::kib(16),
+        /// How long a body may arrive as slowly as it likes.
+        pub body_grace_time: Span = Span::from_secs(10),
         /// How long one request's body may take to arrive.
         pub body_read_time: Span = Span::from_secs(60),
         /// How long a client may refuse to take bytes of an answer before it is cut off.
         pub write_stall_time: Span = Span::from_secs(30),
+        /// Bytes per second with which a client must take an answer while it keeps us waiting,
+        /// measured over `write_stall_time`. Not for streamed answers.
+        pub answer_rate_min: ByteSize = ByteSize::kib(4),
         /// How long a client may leave the next part of a streamed answer (SubscribeToShard) alone
         /// before its connection is cut. Longer than any subscription: a consumer may be slow.
         pub stream_stall_time: Span = Span::from_secs(360),
         /// Most open connections; further ones wait in the system's queue.
         pub connections_max: usize = 10_000,
+        /// Most open connections of one address (of one /64 network of IPv6); further ones are
+        /// closed at once.
+        pub connections_per_address_max: usize = 5_000,
+        /// Most requests that a client may reset on one HTTP/2 connection in a minute.
+        pub http2_resets_max: u32 = 1_000,
         /// Most requests at once on one HTTP/2 connection.
         pub http2_streams_max: u32 = 256,
     }
@@ -384,8 +406,7 @@ impl Config {
 
     /// What types can't say.
     fn check(&self) -> Result<(), String> {
-        self.doors()?;
-        self.tls.check()?;
+        self.check_doors()?;
         check_account("server.account", &self.server.account)?;
         if self.auth.mode == AuthMode::Keys && self.auth.keys.is_empty() {
             return Err(
@@ -403,6 +424,15 @@ impl Config {
                 "limits.bodies_bytes_max ({}) is below limits.body_bytes_max ({})",
                 self.limits.bodies_bytes_max, self.limits.body_bytes_max
             ));
+        }
+        if self.limits.connection_bytes_max < self.limits.body_bytes_max {
+            return Err(format!(
+                "limits.connection_bytes_max ({}) is below limits.body_bytes_max ({})",
+                self.limits.connection_bytes_max, self.limits.body_bytes_max
+            ));
+        }
+        if self.limits.connections_per_address_max == 0 {
+            return Err("limits.connections_per_address_max must be at least 1".to_owned());
         }
         if self.limits.connections_max == 0 || self.limits.http2_streams_max == 0 {
             return Err(

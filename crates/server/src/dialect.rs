@@ -97,7 +97,6 @@ fn told(error: &ServiceError) -> ServiceError {
         "IncompleteSignatureException" => ("IncompleteSignature", 400),
         "InvalidSignatureException" => ("SignatureDoesNotMatch", 403),
         "UnrecognizedClientException" => ("InvalidClientTokenId", 403),
-        "ExpiredTokenException" => ("ExpiredToken", 403),
         "AccessDeniedException" => ("AccessDenied", 403),
         _ => return error.clone(),
     };

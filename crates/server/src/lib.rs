@@ -13,6 +13,7 @@ pub mod access;
 pub mod audit;
 pub mod auth;
 pub mod body;
+pub mod call;
 pub mod config;
 pub mod data_dir;
 pub mod dialect;
@@ -34,4 +35,4 @@ pub mod stores;
 pub mod tls;
 
 pub use config::{Config, ConfigError, Override};
-pub use node::{Node, RunningNode, StartError};
+pub use node::{ADMIN, Node, RunningNode, StartError};

@@ -8,8 +8,10 @@
 //!
 //! [`Connections::serve_stream`] takes any byte stream: tests need no socket.
 
+mod addresses;
 mod lanes;
 mod patience;
+mod resets;
 mod socket;
 mod stream;
 mod timer;
@@ -27,12 +29,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::body::ConnectionMemory;
 use crate::config::Limits;
 use crate::peer::{Door, Peer};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{AnswerBody, Pipeline};
 use crate::tls::Acceptor;
+use addresses::{Addresses, Place};
 use lanes::LaneLoads;
 use patience::Patience;
+use resets::Resets;
 use socket::{ReadAhead, Socket};
 use stream::ClientStream;
 use timer::MovingTimer;
@@ -45,6 +50,10 @@ const HTTP2_CONNECTION_WINDOW: u32 = 8 << 20;
 const HTTP2_FRAME_MAX: u32 = 256 << 10;
 /// Answer bytes kept per HTTP/2 stream before the pipeline has to wait.
 const HTTP2_SEND_BUFFER_MAX: usize = 1 << 20;
+/// Streams that were reset before we looked at them: more at a time are an attack.
+const HTTP2_PENDING_RESETS_MAX: usize = 20;
+/// Streams that we reset for a client's mistakes before the connection ends.
+const HTTP2_LOCAL_RESETS_MAX: usize = 256;
 /// How often a silent HTTP/2 connection is asked whether it is still there.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(60);
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -77,6 +86,7 @@ pub struct Connections {
     phase: watch::Receiver<Phase>,
     permits: Arc<Semaphore>,
     lanes: Arc<LaneLoads>,
+    addresses: Arc<Addresses>,
 }
 
 impl Listener {
@@ -105,8 +115,14 @@ impl Listener {
             tokio::select! {
                 accepted = accept(&self.socket, &connections.permits) => match accepted {
                     Ok((stream, address, permit)) => {
+                        // One that its address may not have is closed by being dropped.
+                        let Some(place) = connections.addresses.enter(address.ip()) else {
+                            tracing::debug!(%address, "an address has as many connections as it may");
+                            continue;
+                        };
                         let peer = Peer { address, door: self.door.clone(), tls: None };
-                        connections.clone().serve(stream, peer, self.tls.clone(), permit);
+                        let held = (permit, place);
+                        connections.clone().serve(stream, peer, self.tls.clone(), held);
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -128,7 +144,8 @@ impl Connections {
     ) -> Arc<Connections> {
         let permits = Arc::new(Semaphore::new(limits.connections_max));
         let lanes = Arc::new(LaneLoads::new(env.lanes()));
-        Arc::new(Connections { env, limits, pipeline, phase, permits, lanes })
+        let addresses = Addresses::new(limits.connections_per_address_max);
+        Arc::new(Connections { env, limits, pipeline, phase, permits, lanes, addresses })
     }
 
     /// Connections open now.
@@ -147,14 +164,14 @@ impl Connections {
         stream: TcpStream,
         peer: Peer,
         tls: Option<Arc<Acceptor>>,
-        permit: OwnedSemaphorePermit,
+        held: (OwnedSemaphorePermit, Place),
     ) {
         let env = self.env.clone();
         let lane = self.lanes.enter();
         // Sockets belong to the event queue of their thread.
         let Ok(stream) = stream.into_std() else { return };
         env.spawn_in_lane(lane.number, "connection", async move {
-            let _held = (permit, lane);
+            let _held = (held, lane);
             let Ok(stream) = TcpStream::from_std(stream) else { return };
             self.serve_stream(stream, peer, tls).await;
         });
@@ -271,12 +288,21 @@ impl Connection<'_> {
         let limits = &self.shared.limits;
         let (pipeline, patience) = (self.shared.pipeline.clone(), self.patience.clone());
         let peer = self.peer.clone();
+        let memory = ConnectionMemory::new(limits.connection_bytes_max.0);
+        let resets = Resets::new(limits.http2_resets_max, patience.clone());
+        let header_count_max = limits.header_count_max;
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             let (pipeline, patience) = (pipeline.clone(), patience.clone());
             request.extensions_mut().insert(peer.clone());
+            request.extensions_mut().insert(memory.clone());
+            let unanswered = resets.begin();
             async move {
-                let answer = pipeline.answer(request).await;
-                Ok::<_, std::convert::Infallible>(answer.map(|body| patience.watch(body)))
+                let answer = match request.headers().len() > header_count_max {
+                    true => too_many_headers(),
+                    false => pipeline.answer(request).await,
+                };
+                unanswered.answered();
+                Ok::<_, std::convert::Infallible>(answer.map(|body| patience.among_others(body)))
             }
         });
         let connection =
@@ -287,6 +313,8 @@ impl Connection<'_> {
                 .max_frame_size(HTTP2_FRAME_MAX)
                 .max_send_buf_size(HTTP2_SEND_BUFFER_MAX)
                 .max_concurrent_streams(limits.http2_streams_max)
+                .max_pending_accept_reset_streams(HTTP2_PENDING_RESETS_MAX)
+                .max_local_error_reset_streams(HTTP2_LOCAL_RESETS_MAX)
                 .max_header_list_size(limits.header_bytes_max.as_usize().min(1 << 30) as u32)
                 .keep_alive_interval(HTTP2_PING_INTERVAL)
                 .keep_alive_timeout(HTTP2_PING_TIMEOUT)
@@ -319,3 +347,10 @@ where
 
 /// Read buffer of an HTTP/1.1 connection: large reads keep bodies of half a megabyte cheap.
 const HTTP1_BUFFER_MIN: usize = 256 << 10;
+
+/// As hyper answers over HTTP/1.1.
+fn too_many_headers() -> http::Response<AnswerBody> {
+    let mut response = http::Response::new(AnswerBody::whole(bytes::Bytes::new()));
+    *response.status_mut() = http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    response
+}

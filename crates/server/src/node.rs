@@ -16,7 +16,7 @@ use millstream_base::Scope;
 use millstream_env::{Env, Task};
 use millstream_identity::Identities;
 use millstream_monitoring::Monitoring;
-use millstream_streams::Streams;
+use millstream_streams::{Ring, Streams};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ use crate::listener::{Connections, Listener, Phase};
 use crate::metrics::{
     AuditFigures, LogFigures, Metrics, MonitoringFigures, QueueFigures, StreamFigures,
 };
-use crate::pipeline::Pipeline;
+use crate::pipeline::{AnswerMemory, Pipeline};
 use crate::router::Op;
 use crate::sampler::Sampler;
 use crate::services::cloudtrail::CloudTrail;
@@ -42,6 +42,7 @@ use crate::services::sts::Sts;
 use crate::stores::{Stores, StoresError};
 use crate::tls::TlsError;
 use doors::Certificates;
+pub use identities::ADMIN;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -125,13 +126,12 @@ impl Node {
         let listeners = doors::bind(&config).await?;
         let stores = Stores::open(&env, &data_dir, config.log_options()).await?;
         let keys = Keys::open(&env, &config, stores.meta.clone()).await?;
-        let streams = Streams::new(
-            env.clone(),
-            Arc::new(stores.log.clone()),
-            stores.meta.clone(),
-            config.streams_options(),
-        )
-        .await?;
+        let options = millstream_streams::Options {
+            key_ring: Ring(keys.ring.clone()),
+            ..config.streams_options()
+        };
+        let log = Arc::new(stores.log.clone());
+        let streams = Streams::new(env.clone(), log, stores.meta.clone(), options).await?;
         let monitoring = Monitoring::open(
             env.clone(),
             Arc::new(stores.log.clone()),
@@ -188,6 +188,21 @@ impl Node {
         };
         node.announce();
         Ok(node)
+    }
+}
+
+impl Node {
+    /// Gives a node that does not run an administrator with a new key, and returns the file that has
+    /// it. The oldest key of one who has two is deleted.
+    ///
+    /// # Errors
+    /// The directory is in use or damaged, there is no root key, or the file can't be written.
+    pub async fn make_admin(config: Config, user: &str) -> Result<PathBuf, StartError> {
+        let env = Env::real(&config.server.data_dir);
+        let stores = Stores::open(&env, &config.server.data_dir, config.log_options()).await?;
+        let made = identities::make_admin_in(&env, &config, &stores, user).await;
+        stores.close().await;
+        made
     }
 }
 
@@ -256,6 +271,7 @@ fn pipeline(
         env: env.clone(),
         ids,
         bodies: BodyReader::new(&config.limits),
+        answers: AnswerMemory::new(&config.limits),
         authenticator: Authenticator::new(&config.server, &config.auth, identities.clone())?,
         kinesis: DataStreams::new(streams.clone()),
         cloudwatch: CloudWatch::new(env.clone(), monitoring.clone()),

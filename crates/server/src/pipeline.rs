@@ -7,7 +7,9 @@
 //! Knows no socket: the body may come from anywhere, so tests and fuzzers call it directly.
 
 mod answer;
+mod answers;
 mod hot;
+pub(crate) mod parts;
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
@@ -26,17 +28,16 @@ use millstream_wire::query::Query;
 use millstream_wire::{Codec, Reply, Rpc, ServiceError};
 use tokio::time::Instant;
 
-use crate::access::Origin;
 use crate::audit::{Auditor, Heard, Notes, Told, without_secrets};
 use crate::auth::{Authenticator, Caller};
-use crate::body::{BodyError, BodyReader, Reading, RequestBody};
+use crate::body::{BodyError, BodyReader, ConnectionMemory, Reading, RequestBody};
+use crate::call::{Call, Origin};
 use crate::dialect::{self, Dialect};
 use crate::front_door::{self, Refusal};
 use crate::gzip::{self, GzipError};
 use crate::ids::{RequestId, RequestIds};
 use crate::metrics::{self, Metrics, Observation};
 use crate::router::{self, Input, Op, Target, Visit};
-use crate::services::Call;
 use crate::services::cloudtrail::CloudTrail;
 use crate::services::cloudwatch::CloudWatch;
 use crate::services::iam::Iam;
@@ -45,12 +46,14 @@ use crate::services::kms::KeyService;
 use crate::services::sts::Sts;
 
 pub use answer::AnswerBody;
+pub use answers::AnswerMemory;
 
 /// Everything a request needs on its way.
 pub struct Pipeline {
     pub(crate) env: Env,
     pub(crate) ids: Arc<RequestIds>,
     pub(crate) bodies: BodyReader,
+    pub(crate) answers: AnswerMemory,
     pub(crate) authenticator: Authenticator,
     pub(crate) kinesis: DataStreams,
     pub(crate) cloudwatch: CloudWatch,
@@ -77,6 +80,28 @@ struct Seen {
     notes: Option<Notes>,
 }
 
+/// A request until it is in the audit trail. Who goes away before that, once his call has begun,
+/// can't keep it out of there.
+struct Watched<'a> {
+    pipeline: &'a Pipeline,
+    parts: &'a Parts,
+    id: RequestId,
+    /// `None` at the end.
+    seen: Option<Seen>,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let Watched { pipeline, parts, id, seen } = self;
+        if let Some(seen) = seen
+            && let (Some(auditor), Some((op, _)), true) =
+                (&pipeline.auditor, seen.op, seen.caller.is_some())
+        {
+            auditor.abandoned(parts, pipeline.told(op, *id, seen, None));
+        }
+    }
+}
+
 impl Pipeline {
     /// Answers one request.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<AnswerBody>
@@ -92,7 +117,9 @@ impl Pipeline {
             return page;
         }
         let id = self.ids.next();
-        let mut seen = Seen::default();
+        let mut watched =
+            Watched { pipeline: self, parts: &parts, id, seen: Some(Seen::default()) };
+        let seen = watched.seen.as_mut().expect("taken at the end only");
         let served = {
             let span = tracing::debug_span!(
                 "request",
@@ -100,12 +127,14 @@ impl Pipeline {
                 operation = tracing::field::Empty,
                 stream = tracing::field::Empty,
             );
-            let serve = self.serve(&parts, body, id, &mut seen);
+            let serve = self.serve(&parts, body, id, seen);
             // A broken promise of our own costs this request only, and is told and counted.
             let serve = AssertUnwindSafe(tracing::Instrument::instrument(serve, span));
             serve.catch_unwind().await.unwrap_or_else(|_| Err(broken_promise(&parts)))
         };
-        let served = self.audit(&parts, id, &seen, served).await;
+        let served = self.audit(&parts, id, seen, served).await;
+        let seen = watched.seen.take().expect("taken here only");
+        let served = self.answers.hold(served, seen.op.map(|(_, dialect)| dialect));
         let response = respond(&parts, id, &served);
         self.note(id, &seen, &served, started.elapsed());
         response.map(|body| answer::finish(body, served.ok()))
@@ -180,7 +209,7 @@ impl Pipeline {
         seen.caller = seen.notes.is_some().then(|| caller.clone());
         let origin = caller.who.is_some().then(|| Origin::of(parts, self.env.now()));
         let call = Call { id, caller, origin };
-        let _memory = body.permit; // until the answer is made
+        let _memory = body.memory; // until the answer is made
         self.dispatch(&call, target, seen.notes.as_ref()).await
     }
 
@@ -197,18 +226,22 @@ impl Pipeline {
         else {
             return served;
         };
-        let told = Told {
-            op,
-            id,
-            caller: seen.caller.as_ref(),
-            notes: seen.notes.as_ref(),
-            error: served.as_ref().err().and_then(Refusal::error),
-            home: self.authenticator.nobody().scope,
-        };
-        match auditor.after(parts, told).await {
+        let error = served.as_ref().err().and_then(Refusal::error);
+        match auditor.after(parts, self.told(op, id, seen, error)).await {
             Ok(()) => served,
             Err(error) => Err(Refusal::Error(error, dialect)),
         }
+    }
+
+    fn told<'a>(
+        &self,
+        op: Op,
+        id: RequestId,
+        seen: &'a Seen,
+        error: Option<&'a ServiceError>,
+    ) -> Told<'a> {
+        let home = self.authenticator.nobody().scope;
+        Told { op, id, caller: seen.caller.as_ref(), notes: seen.notes.as_ref(), error, home }
     }
 
     /// Decodes, validates, authorises, runs and encodes.
@@ -270,6 +303,7 @@ impl Pipeline {
         let reading = Reading {
             hash: self.authenticator.wants_hash(parts),
             drain: !parts.headers.contains_key(header::EXPECT),
+            connection: parts.extensions.get::<ConnectionMemory>().cloned(),
         };
         let refused = |error| {
             let dialect = visit.as_ref().map_or(codec_asked(parts).into(), Visit::dialect);
@@ -389,7 +423,12 @@ fn respond(request: &Parts, id: RequestId, served: &Result<Reply, Refusal>) -> R
 
 /// Part of the body is unread then, and may never come.
 fn closes_connection(status: StatusCode) -> bool {
-    matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT)
+    matches!(
+        status,
+        StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::SERVICE_UNAVAILABLE
+    )
 }
 
 fn whole_bytes(reply: &Reply) -> u64 {
@@ -404,6 +443,13 @@ fn unauthenticated(error: ServiceError, target: &Target) -> Refusal {
     let malformed = match &target.input {
         Input::Body(codec, body) => front_door::malformed(*codec, body),
         Input::Form(_) => None,
+    };
+    let error = match (target.dialect, &*error.code) {
+        // STS has an error of the other name of its own.
+        (Dialect::Query(_), "ExpiredTokenException") => {
+            ServiceError { code: "ExpiredToken".into(), status: 403, ..error }
+        }
+        _ => error,
     };
     Refusal::Error(malformed.unwrap_or(error), target.dialect)
 }
@@ -439,7 +485,8 @@ fn codec_asked(parts: &Parts) -> Codec {
 fn refuse_body(error: BodyError, dialect: Dialect) -> Refusal {
     let (code, status) = match error {
         BodyError::TooLarge { .. } => ("RequestEntityTooLargeException", 413),
-        BodyError::TooSlow { .. } => ("RequestTimeoutException", 408),
+        BodyError::TooSlow { .. } | BodyError::TooSlowly { .. } => ("RequestTimeoutException", 408),
+        BodyError::Busy { .. } => ("ServiceUnavailable", 503),
         BodyError::Broken => ("SerializationException", 400),
     };
     let error = match error {
@@ -449,6 +496,14 @@ fn refuse_body(error: BodyError, dialect: Dialect) -> Refusal {
             status,
             format!("The request body exceeds the maximum of {max} bytes."),
         ),
+        BodyError::TooSlowly { rate_min } => ServiceError::new(
+            code,
+            status,
+            format!("The request body arrives with less than {rate_min} bytes per second."),
+        ),
+        BodyError::Busy { .. } => {
+            ServiceError::new(code, status, "The node is busy. Please try again later.")
+        }
         BodyError::TooSlow { time } => ServiceError::new(
             code,
             status,

@@ -7,17 +7,4 @@ pub mod kinesis;
 pub mod kms;
 pub mod sts;
 
-use std::sync::Arc;
-
-use crate::access::Origin;
-use crate::auth::Caller;
-use crate::ids::RequestId;
-
-/// What a call brings along.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub id: RequestId,
-    pub caller: Caller,
-    /// Where it came from; there for callers with an identity.
-    pub origin: Option<Arc<Origin>>,
-}
+pub use crate::call::Call;

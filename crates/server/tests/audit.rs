@@ -289,3 +289,24 @@ async fn a_node_without_a_trail_says_so() {
     assert_eq!(error, "UnsupportedOperationException: This node keeps no audit trail.");
     node.stop().await;
 }
+
+/// A call that has begun can't be kept out of the trail by going away at once.
+#[tokio::test]
+async fn going_away_does_not_hide_a_call() {
+    let node = TestNode::start().await;
+    for i in 0..40 {
+        let input = json!({"StreamName": format!("s{i}"), "ShardCount": 1});
+        let mut client = node.connect().await;
+        client.write(&Request::json("CreateStream", &input).bytes()).await;
+        tokio::time::sleep(Duration::from_micros(100 * i)).await;
+        drop(client);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let names = node.ok("ListStreams", json!({"Limit": 100})).await["StreamNames"].clone();
+    let created = named(node.dir.path(), "CreateStream");
+    for name in names.as_array().unwrap() {
+        let told = |event: &&Value| event["requestParameters"]["streamName"] == *name;
+        assert!(created.iter().any(|event| told(&event)), "{name} was made and nobody says so");
+    }
+    node.stop().await;
+}

@@ -12,8 +12,9 @@ use bytes::Bytes;
 use millstream_api::kms::Op;
 use millstream_base::{AccountId, Region, Scope, Tags, Timestamp};
 use millstream_policy::{Kind, NamedPolicy, Policy, Principal, Rights};
-use millstream_server::access::{Origin, Who};
 use millstream_server::auth::Caller;
+use millstream_server::auth::Who;
+use millstream_server::call::Origin;
 use millstream_server::peer::{Door, Peer};
 use millstream_server::router;
 use serde_json::{Value, json};
@@ -124,7 +125,12 @@ fn crosses_accounts(op: Op) -> bool {
     use Op::*;
     matches!(
         op,
-        Encrypt | Decrypt | ReEncrypt | GenerateDataKey | GenerateDataKeyWithoutPlaintext | DescribeKey
+        Encrypt
+            | Decrypt
+            | ReEncrypt
+            | GenerateDataKey
+            | GenerateDataKeyWithoutPlaintext
+            | DescribeKey
     )
 }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use millstream_server::config::{
-    CertificatePrincipal, ClientCertificates, ListenerSection, TlsPlan,
+    AuthMode, CertificatePrincipal, ClientCertificates, ListenerSection, TlsPlan,
 };
 use millstream_server::{Config, Node};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
@@ -361,7 +361,7 @@ async fn listeners_have_their_own_rules() {
         let plain = ListenerSection {
             tls: Some(false),
             endpoint_id: Some("vpce-0a1b".into()),
-            endpoint_policy: Some(r#"{"Version": "2012-10-17", "Statement": []}"#.into()),
+            endpoint_policy: Some(LISTS_ONLY.into()),
             ..listener()
         };
         let private = ListenerSection {
@@ -397,22 +397,86 @@ fn listener() -> ListenerSection {
     }
 }
 
+/// What may be done through a door, whoever it is.
+const LISTS_ONLY: &str = r#"{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": "*", "Action": "kinesis:List*", "Resource": "*"}]}"#;
+
 #[tokio::test]
-async fn an_endpoint_policy_is_a_json_object() {
+async fn an_endpoint_policy_that_is_none_ends_the_start() {
     for (policy, expected) in [
-        ("{", "listener 127.0.0.1:0: endpoint_policy: it is no JSON object: "),
-        (
-            "/nowhere/policy.json",
-            "listener 127.0.0.1:0: endpoint_policy: /nowhere/policy.json can't be read: ",
-        ),
+        ("{", "it is not a JSON object"),
+        ("{}", "Statement is missing"),
+        ("/nowhere/policy.json", "/nowhere/policy.json can't be read: "),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let mut config = support::config(dir.path());
+        config.server.ephemeral = true;
+        config.auth.mode = AuthMode::Iam;
         config.listener =
             vec![ListenerSection { endpoint_policy: Some(policy.into()), ..listener() }];
         let error = Node::start(config).await.err().expect("refused").to_string();
-        assert!(error.starts_with(expected), "{error}");
+        let head = format!("listener 127.0.0.1:0: endpoint_policy: {expected}");
+        assert!(error.starts_with(&head), "{error}");
     }
+}
+
+/// A certificate's user, without a signature: may what its policies and the door's say.
+#[tokio::test]
+async fn an_endpoint_policy_bounds_identities() {
+    let files = tempfile::tempdir().unwrap();
+    let path = |name: &str| files.path().join(name);
+    let ca = Authority::new("clients");
+    std::fs::write(path("ca.pem"), ca.pem()).unwrap();
+    let identities = r#"
+        [[account]]
+        id = "000000000007"
+        [[account.user]]
+        name = "orders"
+        [account.user.inline]
+        all = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kinesis:*", "Resource": "*"}]}'
+    "#;
+    std::fs::write(path("identities.toml"), identities).unwrap();
+    let principal = |name: &str| CertificatePrincipal {
+        name: format!("DNS:{name}.test"),
+        principal: format!("arn:aws:iam::000000000007:user/{name}"),
+    };
+    let node = TestNode::start_with(|c| {
+        c.auth.mode = AuthMode::Iam;
+        c.identity.file = path("identities.toml");
+        c.identity.admin_key_file = path("admin.key");
+        c.keys.root = format!("file:{}", path("root.key").display());
+        c.tls.self_signed = true;
+        c.tls.client_ca = path("ca.pem");
+        c.tls.principals = vec![principal("orders"), principal("nobody")];
+        c.listener =
+            vec![ListenerSection { endpoint_policy: Some(LISTS_ONLY.into()), ..listener() }];
+    })
+    .await;
+    let server = std::fs::read_to_string(node.node.ca_file().unwrap()).unwrap();
+    let [open, bounded] = *node.node.addrs() else { panic!("two listeners") };
+    let named = |name: &str| {
+        let own = ca.issue(|params| {
+            let name = format!("{name}.test").try_into().unwrap();
+            params.subject_alt_names.push(SanType::DnsName(name));
+        });
+        Tls { own: Some(own), ..Tls::trusting(&server) }
+    };
+    let create = json!({"StreamName": "s", "ShardCount": 1});
+    for (name, addr, operation, input, expected) in [
+        ("orders", bounded, "CreateStream", create.clone(), "AccessDeniedException"),
+        ("orders", bounded, "ListStreams", json!({}), ""),
+        ("orders", open, "CreateStream", create.clone(), ""),
+        ("nobody", open, "ListStreams", json!({}), "UnrecognizedClientException"),
+    ] {
+        let mut client = Http1::over(named(name).connect_to(addr).await.unwrap()).await;
+        let (_, answer) = client.call(operation, input, false).await;
+        assert_eq!(
+            answer["__type"].as_str().unwrap_or(""),
+            expected,
+            "{name} {operation}: {answer}"
+        );
+    }
+    node.stop().await;
 }
 
 /// Whoever comes would be let in: not by accident.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use millstream_env::sim::SimWorld;
 use millstream_env::{Disk, Env};
-use millstream_log::EmbeddedLog;
+use millstream_log::{ChunkKey, ChunkKeys, EmbeddedLog, KeyNumber, LogStore};
+use millstream_secrets::DataKey;
 
 use crate::lives::{self, OpenError, System};
 use crate::options::{Options, Planted};
@@ -28,12 +29,16 @@ pub(crate) async fn run(world: SimWorld, judge: Judge, plan: Plan, options: Opti
 #[derive(Clone)]
 pub(crate) struct Logs {
     log: EmbeddedLog,
+    /// The same, with the keys of what is sealed.
+    keyed: Arc<dyn LogStore>,
     cut_off: u64,
 }
 
 impl System for Logs {
     async fn open(env: Env, options: Options) -> Result<Self, OpenError> {
-        open(env, options).await.map(|(log, cut_off)| Logs { log, cut_off })
+        let (log, cut_off) = open(env, options).await?;
+        let keyed = log.with_keys(Arc::new(AllKeys));
+        Ok(Logs { log, keyed, cut_off })
     }
 
     async fn close(self) {
@@ -46,6 +51,21 @@ impl System for Logs {
 
     fn cut_off(&self) -> u64 {
         self.cut_off
+    }
+}
+
+/// A few keys that never change.
+struct AllKeys;
+
+const KEYS: u64 = 3;
+
+fn key(number: u64) -> ChunkKey {
+    ChunkKey::new(KeyNumber::from_u64(number), DataKey::from_bytes(&[number as u8; 32]))
+}
+
+impl ChunkKeys for AllKeys {
+    fn get(&self, key: KeyNumber) -> Option<ChunkKey> {
+        (key.as_u64() < KEYS).then(|| self::key(key.as_u64()))
     }
 }
 

@@ -2,6 +2,7 @@
 //! API's operations, the engine, the tables and the log store.
 
 mod client;
+mod encryption;
 mod fan_out;
 mod lineage;
 mod modes;
@@ -21,7 +22,8 @@ use millstream_meta::RedbMeta;
 use millstream_server::auth::Caller;
 use millstream_server::ids::RequestIds;
 use millstream_server::services::{Call, kinesis::DataStreams};
-use millstream_streams::Streams;
+use millstream_streams::trial::TrialRing;
+use millstream_streams::{Ring, Streams};
 
 use crate::lives::{self, OpenError, System};
 use crate::options::{Options, Planted};
@@ -46,6 +48,8 @@ pub(crate) struct Parts {
     engine: Streams,
     log: EmbeddedLog,
     meta: Arc<RedbMeta>,
+    /// Begins with every life anew: all its keys are enabled.
+    ring: Arc<TrialRing>,
     ids: RequestIds,
     scope: Scope,
     cut_off: u64,
@@ -70,7 +74,10 @@ impl System for Node {
     async fn open(env: Env, options: Options) -> Result<Self, OpenError> {
         let (log, cut_off) = log::open(env.clone(), options).await?;
         let meta = Arc::new(tables::open(env.clone()).await?);
+        let ring = encryption::ring();
         let bounds = millstream_streams::Options {
+            key_ring: Ring(ring.clone()),
+            data_keys: encryption::DATA_KEYS,
             planted_bug: (options.planted == Some(Planted::ChildrenBeforeSeal))
                 .then_some(millstream_streams::PlantedBug::ChildrenBeforeSeal),
             ..millstream_streams::Options::default()
@@ -87,6 +94,7 @@ impl System for Node {
             engine,
             log,
             meta,
+            ring,
             ids: RequestIds::new(&env),
             scope: Scope::new(account, region),
             cut_off,

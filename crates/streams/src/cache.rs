@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_base::{Scope, ShardId, StreamArn, StreamName, Timestamp};
-use millstream_env::Env;
+use millstream_env::{Env, Task};
 use millstream_log::LogId;
-use millstream_meta::{Document, Key, MetaError, MetaStore, Mirror, Revision, Row, Watch, mirror};
+use millstream_meta::{Document, Key, MetaError, MetaStore, Mirror, Revision, Row, mirror};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
@@ -105,28 +105,31 @@ fn consumer_stats(
 }
 
 #[derive(Default)]
-struct Copy(RwLock<BTreeMap<Scope, BTreeMap<StreamName, Arc<Snapshot>>>>);
+pub(crate) struct Copy(RwLock<BTreeMap<Scope, BTreeMap<StreamName, Arc<Snapshot>>>>);
 
-pub(crate) struct Cache(Mirror<Copy>);
+pub(crate) struct Cache(Arc<Mirror<Copy>>);
+
+impl std::ops::Deref for Cache {
+    type Target = Mirror<Copy>;
+
+    fn deref(&self) -> &Mirror<Copy> {
+        &self.0
+    }
+}
 
 impl Cache {
-    /// Reads all rows; then [`Cache::follow`] keeps them true.
+    /// Reads all rows, and keeps them true in a task until `stop` says so.
     ///
     /// # Errors
     /// As [`Mirror::load`].
-    pub(crate) async fn load(meta: Arc<dyn MetaStore>) -> Result<(Arc<Cache>, Watch)> {
-        let (mirror, changes) = Mirror::load(meta, PREFIX, Copy::default()).await?;
-        Ok((Arc::new(Cache(mirror)), changes))
-    }
-
-    /// Applies changes until the store or the engine ends.
-    pub(crate) async fn follow(
-        self: Arc<Self>,
-        env: Env,
-        changes: Watch,
+    pub(crate) async fn start(
+        env: &Env,
+        meta: Arc<dyn MetaStore>,
         stop: watch::Receiver<bool>,
-    ) {
-        self.0.follow(&env, changes, stop).await;
+    ) -> Result<(Arc<Cache>, Task)> {
+        let copy = Copy::default();
+        let (mirror, task) = Mirror::start(env, "streams-follow", meta, PREFIX, copy, stop).await?;
+        Ok((Arc::new(Cache(mirror)), task))
     }
 
     /// The stream as this process last saw it.
@@ -144,16 +147,6 @@ impl Cache {
             return Ok(Some(cached.clone()));
         }
         Ok(Some(Arc::new(Snapshot::new(stream.clone(), &row, cached.as_deref())?)))
-    }
-
-    /// Waits until the copy has `revision`.
-    pub(crate) async fn caught_up(&self, revision: Revision) {
-        self.0.caught_up(revision).await;
-    }
-
-    /// News of any stream.
-    pub(crate) fn news(&self) -> watch::Receiver<Revision> {
-        self.0.news()
     }
 
     /// Waits until the copy of `stream` is newer than `revision`, at most `wait`.

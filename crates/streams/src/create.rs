@@ -152,6 +152,7 @@ impl Streams {
         self.forget_history(&found.stream).await?;
         self.inner.env.hesitate("stream-logs-deleted").await;
         self.remove_policies(&found.stream).await?;
+        self.inner.keys.remove_all(found.row.family).await?;
         let expect = Expect::At(found.revision);
         match self.inner.meta.delete(key_of(&found.stream), expect).await {
             Ok(revision) => {
@@ -231,6 +232,7 @@ impl Streams {
             distribution: request.distribution.unwrap_or_default(),
             warm_throughput: request.warm_throughput_mibps.map(warm),
             encryption: Encryption::None,
+            data_key: None,
             shard_metrics: Vec::new(),
             tags: request.tags.clone(),
             shards: ShardMap::new(shard_count, created),

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::cache::{Cache, Snapshot};
+use crate::data_keys::{DataKeys, Records};
 use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::model::StreamStatus;
@@ -37,6 +38,9 @@ pub struct Streams {
 pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) log: Arc<dyn LogStore>,
+    /// The log again, with the keys of what is sealed in it.
+    pub(crate) records: Records,
+    pub(crate) keys: Arc<DataKeys>,
     pub(crate) meta: Arc<dyn MetaStore>,
     pub(crate) options: Options,
     pub(crate) cache: Arc<Cache>,

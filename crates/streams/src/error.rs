@@ -9,6 +9,7 @@ use millstream_base::{
 };
 use millstream_log::{AppendError, LogError, ReadError};
 use millstream_meta::MetaError;
+use millstream_secrets::KeyError;
 
 use crate::model::{IteratorType, StreamStatus};
 use crate::queue_model::QueueStatus;
@@ -151,6 +152,9 @@ pub enum Error {
     // Encryption, policies, monitoring.
     #[error("{key_id:?} names no key")]
     KeyNotFound { key_id: String },
+    /// The key that a stream is encrypted under can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error("encryption of {stream} was changed {limit} times in 24 hours already")]
     EncryptionChanges { stream: StreamArn, limit: usize },
     #[error("resource {resource} has no policy")]
@@ -251,6 +255,7 @@ impl Error {
             OnDemandStreams { .. } | ShardCountUpdates { .. } => ErrorKind::LimitExceeded,
             ModeSwitches { .. } | EncryptionChanges { .. } => ErrorKind::LimitExceeded,
             KeyNotFound { .. } | PolicyNotFound { .. } => ErrorKind::NotFound,
+            Key(error) => of_key(error),
             Throttled { .. } | CallRate { .. } | StreamCallRate { .. } => ErrorKind::Throttled,
             IteratorExpired { .. } | NextTokenExpired { .. } => ErrorKind::Expired,
             Unavailable { .. } => ErrorKind::Unavailable,
@@ -290,6 +295,17 @@ impl Error {
             | NextTokenInvalid
             | LimitOutOfBounds { .. } => ErrorKind::Invalid,
         }
+    }
+}
+
+fn of_key(error: &KeyError) -> ErrorKind {
+    match error {
+        KeyError::NotFound { .. } => ErrorKind::NotFound,
+        KeyError::Disabled { .. } | KeyError::InvalidState { .. } => ErrorKind::Conflict,
+        KeyError::AccessDenied { .. } | KeyError::OptInRequired { .. } => ErrorKind::Invalid,
+        KeyError::Throttled { .. } => ErrorKind::Throttled,
+        KeyError::InvalidCiphertext { .. } => ErrorKind::Internal,
+        KeyError::Unavailable { .. } => ErrorKind::Unavailable,
     }
 }
 

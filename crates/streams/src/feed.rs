@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::Shared;
 use millstream_base::{SequenceNumber, Timestamp};
 use millstream_env::BoxFuture;
-use millstream_log::{LogId, Position, Tail};
+use millstream_log::{KeyNumber, LogId, Position, Tail};
 use parking_lot::Mutex;
 
 use crate::error::Result;
@@ -80,6 +80,8 @@ pub(crate) struct Stretch {
     pub(crate) event: Arc<SubscriptionEvent>,
     pub(crate) next: Position,
     pub(crate) read_at: Timestamp,
+    /// The data keys of its records: it is given to nobody while one of them can't be used.
+    pub(crate) keys: Vec<KeyNumber>,
 }
 
 impl Stretch {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use millstream_base::limits::{GET_RECORDS_BYTES_MAX, GET_RECORDS_COUNT_MAX};
 use millstream_base::{ShardId, Timestamp};
-use millstream_log::{Entries, Entry, Position, ReadLimit, Tail};
+use millstream_log::{Entries, Entry, KeyNumber, Position, ReadLimit, Tail};
 use tokio::time::Instant;
 
 use crate::cache::Snapshot;
+use crate::data_keys::ReadFailure;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::iterator::{log_error, read_error};
@@ -23,6 +24,8 @@ pub(crate) struct Page {
     pub(crate) millis_behind_latest: u64,
     /// Present if the shard is closed and nothing is left in it after `next`.
     pub(crate) end: Option<Vec<ChildShard>>,
+    /// The data keys of the records, each once.
+    pub(crate) keys: Vec<KeyNumber>,
 }
 
 impl Streams {
@@ -115,6 +118,7 @@ impl Streams {
         let end = (at_tip && tail.sealed && !known.is_open())
             .then(|| found.row.shards.children_of(shard));
         Ok(Page {
+            keys: keys_of(&entries.entries),
             millis_behind_latest: if at_tip { 0 } else { behind(&entries, &tail, now) },
             next: entries.next,
             records: entries.entries.into_iter().map(|e| record(known, e)).collect(),
@@ -132,13 +136,18 @@ impl Streams {
     ) -> Result<Entries> {
         let log = found.log_of(shard);
         let failed = |e| read_error(found, shard, e);
+        let unread = |failure| match failure {
+            ReadFailure::Log(e) => read_error(found, shard, e),
+            ReadFailure::Key(e) => e,
+        };
+        let records = &self.inner.records;
         let horizon = found.row.horizon_at(now);
-        let read = self.inner.log.read(log, from, limit).await.map_err(failed)?;
+        let read = records.read(log, from, limit).await.map_err(unread)?;
         match read.entries.first() {
             // Times never decrease along a log: if the first is kept, all are.
             Some(first) if first.at < horizon => {
                 let kept = self.inner.log.find(log, horizon).await.map_err(failed)?;
-                self.inner.log.read(log, kept.max(from), limit).await.map_err(failed)
+                records.read(log, kept.max(from), limit).await.map_err(unread)
             }
             _ => Ok(read),
         }
@@ -164,6 +173,13 @@ impl Streams {
 fn behind(entries: &Entries, tail: &Tail, now: Timestamp) -> u64 {
     let last = entries.entries.last().map_or(tail.last_at, |e| e.at);
     now.since(last).as_millis() as u64
+}
+
+fn keys_of(entries: &[Entry]) -> Vec<KeyNumber> {
+    let mut keys: Vec<KeyNumber> = entries.iter().filter_map(|e| e.sealed).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 fn record(shard: &Shard, entry: Entry) -> Record {

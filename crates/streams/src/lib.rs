@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `engine` | what all operations share: finding a stream, changing its row |
 //! | `stream_row`, `shard_map`, `cache`, `route` | a stream as it is stored, and as it is looked up |
+//! | `encryption`, `data_keys` | encryption at rest |
+//! | `monitoring`, `policies` | more settings |
 //! | `encryption`, `monitoring`, `policies`, `policy_copy`, `guard` | more settings |
 //! | `create`, `describe`, `settings`, `tags`, `account`, `list_shards` | control |
 //! | `consumers`, `consumer_row`, `consumer_stats` | fan-out consumers |
@@ -34,6 +36,7 @@ mod consumer_stats;
 mod consumers;
 mod control_call;
 mod create;
+mod data_keys;
 mod describe;
 mod encryption;
 mod engine;
@@ -80,6 +83,7 @@ mod tags;
 mod throttle;
 mod token;
 mod tokens;
+pub mod trial;
 mod trim;
 
 #[cfg(test)]
@@ -100,7 +104,7 @@ pub use monitoring::MonitoringChange;
 #[cfg(feature = "planted-bugs")]
 #[doc(hidden)]
 pub use options::PlantedBug;
-pub use options::{Options, StateDurations, SubscriptionOptions};
+pub use options::{DataKeyOptions, Options, Ring, StateDurations, SubscriptionOptions};
 pub use queue_model::*;
 pub use quotas::{QuotaMode, QuotaSettings, Quotas, StreamQuotas};
 pub use reader::{ReaderPage, ShardReader};

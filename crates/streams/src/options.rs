@@ -1,9 +1,14 @@
 //! What an operator can set.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use millstream_base::limits;
+use millstream_base::{Scope, limits};
+use millstream_env::BoxFuture;
+use millstream_secrets::{EncryptionContext, KeyError, KeyRef, KeyRing, NewDataKey, Secret};
 
+use crate::data_keys::CACHE_LIFE;
 use crate::quotas::QuotaSettings;
 use crate::scaling_options::ScalingOptions;
 
@@ -31,6 +36,9 @@ pub struct Options {
     /// so this only gives space back.
     pub trim_interval: Duration,
     pub scaling: ScalingOptions,
+    /// Who wraps the data keys of encrypted streams.
+    pub key_ring: Ring,
+    pub data_keys: DataKeyOptions,
     /// A bug for the simulation to find.
     #[cfg(feature = "planted-bugs")]
     #[doc(hidden)]
@@ -102,9 +110,76 @@ impl Default for Options {
             sweep_interval: Duration::from_secs(1),
             trim_interval: Duration::from_secs(60),
             scaling: ScalingOptions::default(),
+            key_ring: Ring::default(),
+            data_keys: DataKeyOptions::default(),
             #[cfg(feature = "planted-bugs")]
             planted_bug: None,
         }
+    }
+}
+
+/// A key ring; by default one without keys.
+#[derive(Clone)]
+pub struct Ring(pub Arc<dyn KeyRing>);
+
+impl Default for Ring {
+    fn default() -> Self {
+        Ring(Arc::new(EmptyRing))
+    }
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ring(…)")
+    }
+}
+
+/// Has no keys.
+struct EmptyRing;
+
+impl KeyRing for EmptyRing {
+    fn resolve<'a>(
+        &'a self,
+        _: &'a Scope,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<KeyRef, KeyError>> {
+        Box::pin(async { Err(KeyError::NotFound { key: name.to_owned() }) })
+    }
+
+    fn usable(&self, key: &KeyRef) -> Result<(), KeyError> {
+        Err(KeyError::NotFound { key: key.to_string() })
+    }
+
+    fn generate_data_key<'a>(
+        &'a self,
+        key: &'a KeyRef,
+        _: &'a EncryptionContext,
+    ) -> BoxFuture<'a, Result<NewDataKey, KeyError>> {
+        Box::pin(async { Err(KeyError::NotFound { key: key.to_string() }) })
+    }
+
+    fn unwrap_data_key<'a>(
+        &'a self,
+        key: &'a KeyRef,
+        _: &'a [u8],
+        _: &'a EncryptionContext,
+    ) -> BoxFuture<'a, Result<Secret, KeyError>> {
+        Box::pin(async { Err(KeyError::NotFound { key: key.to_string() }) })
+    }
+}
+
+/// How data keys live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataKeyOptions {
+    /// A stream's data key is replaced after this time.
+    pub life: Duration,
+    /// An unwrapped data key is forgotten after this time, and unwrapped anew when it is needed.
+    pub cache_life: Duration,
+}
+
+impl Default for DataKeyOptions {
+    fn default() -> Self {
+        DataKeyOptions { life: Duration::from_secs(24 * 3600), cache_life: CACHE_LIFE }
     }
 }
 

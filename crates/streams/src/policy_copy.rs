@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use millstream_base::{AccountId, ConsumerArn, Region, ResourceArn, Scope, StreamArn, StreamName};
-use millstream_env::Env;
-use millstream_meta::{Document, Key, MetaError, MetaStore, Mirror, Revision, Row, Watch, mirror};
+use millstream_env::{Env, Task};
+use millstream_meta::{Document, Key, MetaError, MetaStore, Mirror, Revision, Row, mirror};
 use millstream_policy::{Kind, Policy};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
@@ -39,28 +39,32 @@ struct Held {
 }
 
 #[derive(Default)]
-struct Copy(RwLock<HashMap<StreamArn, Vec<Held>>>);
+pub(crate) struct Copy(RwLock<HashMap<StreamArn, Vec<Held>>>);
 
-pub(crate) struct PolicyCopy(Mirror<Copy>);
+pub(crate) struct PolicyCopy(Arc<Mirror<Copy>>);
+
+impl std::ops::Deref for PolicyCopy {
+    type Target = Mirror<Copy>;
+
+    fn deref(&self) -> &Mirror<Copy> {
+        &self.0
+    }
+}
 
 impl PolicyCopy {
-    /// Reads all rows; then [`PolicyCopy::follow`] keeps them true.
+    /// Reads all rows, and keeps them true in a task until `stop` says so.
     ///
     /// # Errors
     /// As [`Mirror::load`].
-    pub(crate) async fn load(meta: Arc<dyn MetaStore>) -> Result<(Arc<PolicyCopy>, Watch)> {
-        let (mirror, changes) = Mirror::load(meta, PREFIX, Copy::default()).await?;
-        Ok((Arc::new(PolicyCopy(mirror)), changes))
-    }
-
-    /// Applies changes until the store or the engine ends.
-    pub(crate) async fn follow(
-        self: Arc<Self>,
-        env: Env,
-        changes: Watch,
+    pub(crate) async fn start(
+        env: &Env,
+        meta: Arc<dyn MetaStore>,
         stop: watch::Receiver<bool>,
-    ) {
-        self.0.follow(&env, changes, stop).await;
+    ) -> Result<(Arc<PolicyCopy>, Task)> {
+        let copy = Copy::default();
+        let (mirror, task) =
+            Mirror::start(env, "streams-follow-policies", meta, PREFIX, copy, stop).await?;
+        Ok((Arc::new(PolicyCopy(mirror)), task))
     }
 
     /// The policy of a resource whose stream is of `family`.
@@ -68,11 +72,6 @@ impl PolicyCopy {
         let all = self.0.0.read();
         let held = all.get(resource.stream())?.iter().find(|held| held.resource == *resource)?;
         held.policy.as_ref().filter(|_| held.family == family).cloned()
-    }
-
-    /// Waits until the copy has `revision`.
-    pub(crate) async fn caught_up(&self, revision: Revision) {
-        self.0.caught_up(revision).await;
     }
 }
 

@@ -23,6 +23,7 @@ use millstream_log::{AppendError, Batch, LogId, NewEntry, PositionRange};
 use tokio::time::Instant;
 
 use crate::cache::Snapshot;
+use crate::data_keys::Sealing;
 use crate::engine::Streams;
 use crate::error::{Error, Result};
 use crate::model::{Encryption, NewRecord, PutOutcome, PutResult, RecordDistribution, Stored};
@@ -173,16 +174,27 @@ impl Streams {
         let mut results: Vec<Option<PutResult>> = vec![None; records.len()];
         let mut waiting: Vec<u32> = (0..records.len() as u32).collect();
         for round in 0.. {
-            let plan = self.plan(&found, records, &waiting, &mut results)?;
+            let sealing;
+            (found, sealing) = match self.sealing(found.clone()).await {
+                Ok(sealing) => sealing,
+                Err(error) if round == 0 => return Err(error),
+                // Others of the request are stored already.
+                Err(error) => {
+                    fail(&mut results, &waiting, &error.to_string());
+                    break;
+                }
+            };
+            let mut plan = self.plan(&found, records, &waiting, &mut results)?;
+            if let Some(sealing) = sealing {
+                plan.seal(&sealing);
+            }
             waiting = self.append(&found, plan, records, &mut results, &mut stored).await;
             if waiting.is_empty() {
                 break;
             }
             if round == REROUTES_MAX {
                 let reason = format!("the shards of {} are being changed", found.stream);
-                for at in &waiting {
-                    results[*at as usize] = Some(PutResult::Failed { reason: reason.clone() });
-                }
+                fail(&mut results, &waiting, &reason);
                 break;
             }
             found = self.rerouted(&found).await?;
@@ -281,6 +293,12 @@ impl Streams {
     }
 }
 
+fn fail(results: &mut [Option<PutResult>], records: &[u32], reason: &str) {
+    for at in records {
+        results[*at as usize] = Some(PutResult::Failed { reason: reason.to_owned() });
+    }
+}
+
 #[derive(Default)]
 struct StoredCount {
     records: u64,
@@ -344,6 +362,14 @@ impl Plan {
         });
         self.batches[batch].1.entries.push(entry(record, &found.row.encryption));
         self.members[batch].records.push(at);
+    }
+
+    /// Nothing can be added afterwards.
+    fn seal(&mut self, sealing: &Sealing) {
+        sealing.use_for(self.batches.len());
+        for (_, batch) in &mut self.batches {
+            batch.seal = Some(sealing.key.clone());
+        }
     }
 
     /// Asks the shards' budgets, and takes out what they refuse. Nothing can be added afterwards.

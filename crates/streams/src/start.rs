@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::cache::Cache;
+use crate::data_keys::{DataKeys, Records};
 use crate::engine::{Inner, Streams};
 use crate::error::Result;
 use crate::feed::Feed;
@@ -33,16 +34,16 @@ impl Streams {
         options: Options,
     ) -> Result<Streams> {
         let token_key = token::load_key(&env, &*meta).await?;
-        let (cache, changes) = Cache::load(meta.clone()).await?;
         let (stop, stopped) = watch::channel(false);
-        let follow = cache.clone().follow(env.clone(), changes, stopped.clone());
-        let follow = env.spawn("streams-follow", follow);
-        let (policies, changes) = PolicyCopy::load(meta.clone()).await?;
-        let follow_policies = policies.clone().follow(env.clone(), changes, stopped.clone());
-        let follow_policies = env.spawn("streams-follow-policies", follow_policies);
+        let (cache, follow) = Cache::start(&env, meta.clone(), stopped.clone()).await?;
+        let (ring, life) = (options.key_ring.0.clone(), options.data_keys.cache_life);
+        let keys = Arc::new(DataKeys::new(env.clone(), meta.clone(), ring, life));
+        let records = Records::new(&log, keys.clone());
+        let (policies, follow_policies) =
+            PolicyCopy::start(&env, meta.clone(), stopped.clone()).await?;
         let (queues, follow_queues) = Queues::load(
             env.clone(),
-            log.clone(),
+            records.clone(),
             meta.clone(),
             cache.clone(),
             options.node.clone(),
@@ -53,6 +54,8 @@ impl Streams {
         let inner = Inner {
             env: env.clone(),
             log,
+            records,
+            keys,
             meta,
             options,
             cache,

@@ -8,6 +8,7 @@ use millstream_meta::{Document, Key};
 use serde::{Deserialize, Serialize};
 
 use crate::consumer_row::Consumers;
+use crate::data_keys::CurrentKey;
 use crate::model::{
     Encryption, RecordDistribution, ShardMetric, StreamMode, StreamStatus, WarmThroughput,
 };
@@ -52,6 +53,9 @@ pub(crate) struct StreamRow {
     pub(crate) distribution: RecordDistribution,
     pub(crate) warm_throughput: Option<WarmThroughput>,
     pub(crate) encryption: Encryption,
+    /// What new records are sealed with, once the first came.
+    #[serde(default)]
+    pub(crate) data_key: Option<CurrentKey>,
     pub(crate) shard_metrics: Vec<ShardMetric>,
     pub(crate) tags: Tags,
     pub(crate) shards: ShardMap,
@@ -81,12 +85,13 @@ pub(crate) struct Changes {
 
 impl Document for StreamRow {
     const KIND: &'static str = "stream";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
-    /// Version 2 has members more, with defaults that say what version 1 meant.
+    /// Versions 2 and 3 have members more, with defaults that say what older ones meant. A program
+    /// that knows no data keys must not write to a stream that has one.
     fn upgrade(version: u32, old: serde_json::Value) -> Result<serde_json::Value, String> {
         match version {
-            1 => Ok(old),
+            1 | 2 => Ok(old),
             other => Err(format!("there is no version {other}")),
         }
     }

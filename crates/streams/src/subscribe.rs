@@ -239,7 +239,10 @@ impl Subscription {
         let read = move || -> millstream_env::BoxFuture<'static, _> {
             Box::pin(async move { streams.read_stretch(&snapshot, shard, stand).await })
         };
-        let stretch = self.streams.inner.feed.next(stand, read, cut).await?;
+        let mut stretch = self.streams.inner.feed.next(stand, read, cut).await?;
+        if !stretch.keys.iter().all(|key| self.streams.inner.keys.is_at_hand(*key)) {
+            stretch = self.streams.read_stretch(&found, shard, stand).await?;
+        }
         self.reader.advance(stretch.next);
         Ok(stretch.event.clone())
     }
@@ -306,7 +309,8 @@ impl Streams {
         let children = end.unwrap_or_default();
         let behind = page.millis_behind_latest;
         let event = SubscriptionEvent::new(page.records, behind, continuation, children);
-        Ok(Arc::new(Stretch { event: Arc::new(event), next: page.next, read_at: stand.now }))
+        let (event, next, read_at) = (Arc::new(event), page.next, stand.now);
+        Ok(Arc::new(Stretch { event, next, read_at, keys: page.keys }))
     }
 }
 
@@ -319,5 +323,6 @@ fn rest_of(whole: &Stretch, found: &Snapshot, shard: ShardId, stand: Stand) -> A
     let records = event.records[first..].to_vec();
     let (behind, children) = (event.millis_behind_latest, event.child_shards.clone());
     let rest = SubscriptionEvent::new(records, behind, event.continuation, children);
-    Arc::new(Stretch { event: Arc::new(rest), next: whole.next, read_at: whole.read_at })
+    let (event, keys) = (Arc::new(rest), whole.keys.clone());
+    Arc::new(Stretch { event, next: whole.next, read_at: whole.read_at, keys })
 }

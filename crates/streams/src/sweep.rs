@@ -25,6 +25,7 @@ pub(crate) async fn run(engine: Weak<Inner>, mut stop: watch::Receiver<bool>) {
         let streams = Streams { inner };
         streams.sweep().await;
         streams.sweep_queues().await;
+        streams.inner.keys.drop_unusable();
         let interval = streams.inner.options.sweep_interval;
         drop(streams);
         if tokio::time::timeout(interval, stop.wait_for(|stop| *stop)).await.is_ok() {

@@ -28,6 +28,7 @@ use millstream_env::{Clock, Env};
 use millstream_log::{LogId, LogStore};
 use millstream_meta::{MemoryMeta, MetaStore};
 
+use crate::trial::{KeyState, TrialRing};
 use crate::*;
 use memory_log::MemoryLog;
 
@@ -37,6 +38,7 @@ struct World {
     env: Env,
     log: Arc<dyn LogStore>,
     meta: Arc<dyn MetaStore>,
+    ring: Arc<TrialRing>,
     streams: Streams,
 }
 
@@ -62,17 +64,20 @@ impl World {
     }
 
     async fn on(log: Arc<dyn LogStore>, options: Options) -> World {
+        let ring = Arc::new(TrialRing::default());
+        let options = Options { key_ring: Ring(ring.clone()), ..options };
         let clock = Arc::new(HandClock(AtomicU64::new(START.as_millis())));
         let env = Env { clock: clock.clone(), ..Env::real(".") };
         let meta: Arc<dyn MetaStore> = Arc::new(MemoryMeta::new(env.clone()));
         let streams = Streams::new(env.clone(), log.clone(), meta.clone(), options).await.unwrap();
-        World { clock, env, log, meta, streams }
+        World { clock, env, log, meta, ring, streams }
     }
 
     /// A second engine over the same stores, as another process would be.
     async fn another(&self) -> Streams {
         let (log, meta) = (self.log.clone(), self.meta.clone());
-        Streams::new(self.env.clone(), log, meta, Options::default()).await.unwrap()
+        let options = Options { key_ring: Ring(self.ring.clone()), ..Options::default() };
+        Streams::new(self.env.clone(), log, meta, options).await.unwrap()
     }
 
     fn pass(&self, time: Duration) {

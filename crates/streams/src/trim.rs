@@ -96,9 +96,14 @@ impl Streams {
         if kept > Position::START {
             self.inner.log.trim(log, kept).await?;
         }
-        let first = self.inner.log.read(log, kept, ReadLimit { entries_max: 1, bytes_max: 1 });
+        let first =
+            self.inner.records.log.read(log, kept, ReadLimit { entries_max: 1, bytes_max: 1 });
         // What comes into an empty log comes now or later; should the clock step back, its space
         // is given back that much later.
-        Ok(first.await?.entries.first().map_or(now, |e| e.at))
+        match first.await {
+            // Its time is not worth fetching its key for: it is no older than the horizon.
+            Err(ReadError::Locked { .. }) => Ok(horizon),
+            first => Ok(first?.entries.first().map_or(now, |e| e.at)),
+        }
     }
 }

@@ -9,7 +9,8 @@
 //! Allocators hand pages of large blocks back to the system and get them cleared the next time: for
 //! bodies of half a megabyte that was a sixth of the server's time.
 //!
-//! Invariant: what is parked never exceeds the bound; the oldest goes first.
+//! Invariant: when a buffer is parked, those that are free by then are within the bound, the oldest
+//! goes first; and all together, with those whose parts live on, are within four times the bound.
 //!
 //! [`Bytes`]: bytes::Bytes
 
@@ -22,11 +23,14 @@ use bytes::BytesMut;
 /// Smaller buffers are the allocator's strength.
 const POOLED_MIN: usize = 64 << 10;
 
+/// All that is parked, as a multiple of what may be free.
+const PARKED_PER_FREE: usize = 4;
+
 /// A bounded supply of buffers.
 #[derive(Debug)]
 pub struct Buffers {
     parked: Mutex<VecDeque<Parked>>,
-    parked_bytes_max: usize,
+    free_bytes_max: usize,
 }
 
 #[derive(Debug)]
@@ -45,9 +49,9 @@ pub struct Loan<'a> {
 }
 
 impl Buffers {
-    /// A pool that keeps up to `parked_bytes_max` bytes beside what is on loan.
-    pub const fn new(parked_bytes_max: usize) -> Self {
-        Buffers { parked: Mutex::new(VecDeque::new()), parked_bytes_max }
+    /// A pool that keeps up to `free_bytes_max` bytes that nobody uses.
+    pub const fn new(free_bytes_max: usize) -> Self {
+        Buffers { parked: Mutex::new(VecDeque::new()), free_bytes_max }
     }
 
     /// An empty buffer that takes `len` bytes without moving.
@@ -63,8 +67,8 @@ impl Buffers {
     /// The newest that nobody needs any more: its memory is the likeliest to be in a cache.
     fn reclaim(&self, size: usize) -> Option<BytesMut> {
         let mut parked = self.lock();
-        let free = |p: &mut Parked| p.size == size && p.rest.try_reclaim(size);
-        let at = (0..parked.len()).rev().find(|&at| free(&mut parked[at]))?;
+        let fits = |p: &mut Parked| p.size == size && p.is_free();
+        let at = (0..parked.len()).rev().find(|&at| fits(&mut parked[at]))?;
         parked.remove(at).map(|p| p.rest)
     }
 
@@ -72,16 +76,30 @@ impl Buffers {
         rest.clear();
         let mut parked = self.lock();
         parked.push_back(Parked { size, rest });
-        let mut bytes: usize = parked.iter().map(|p| p.size).sum();
-        while bytes > self.parked_bytes_max
-            && let Some(oldest) = parked.pop_front()
-        {
-            bytes -= oldest.size;
+        // From the newest to the oldest: what would exceed a bound goes.
+        let (mut free, mut all) = (0, 0);
+        for at in (0..parked.len()).rev() {
+            let (size, is_free) = (parked[at].size, parked[at].is_free());
+            let within = all + size <= PARKED_PER_FREE * self.free_bytes_max
+                && (!is_free || free + size <= self.free_bytes_max);
+            if within {
+                all += size;
+                free += if is_free { size } else { 0 };
+            } else {
+                parked.remove(at);
+            }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Parked>> {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Parked {
+    /// Whether all parts are gone.
+    fn is_free(&mut self) -> bool {
+        self.rest.try_reclaim(self.size)
     }
 }
 
@@ -135,12 +153,14 @@ mod tests {
     #[test]
     fn what_is_parked_has_a_bound() {
         let buffers = Buffers::new(300 << 10);
-        let parts: Vec<_> = (0..5).map(|_| filled(&buffers)).collect();
-        let parked: usize = buffers.lock().iter().map(|p| p.size).sum();
-        assert_eq!(parked, 256 << 10);
+        let parked = || buffers.lock().iter().map(|p| p.size).sum::<usize>();
+        let parts: Vec<_> = (0..20).map(|_| filled(&buffers)).collect();
+        assert_eq!(parked(), 9 * (128 << 10), "four times the bound, as all are in use");
         drop(parts);
+        drop(buffers.take(LEN));
+        assert_eq!(parked(), 2 * (128 << 10), "the bound, as all are free");
         drop(buffers.take(1 << 20));
-        assert_eq!(buffers.lock().len(), 0, "larger than the bound");
+        assert_eq!(parked(), 2 * (128 << 10), "one that is larger is not kept");
     }
 
     #[test]

@@ -203,7 +203,25 @@ impl<'a> CborDecoder<'a> {
         }
     }
 
+    /// The bytes of a definite text of up to 23 bytes, such as members' names; not checked to be
+    /// UTF-8. `None`: something else comes.
+    fn short_text(&mut self) -> Option<&[u8]> {
+        const SHORT_MIN: u8 = TEXT << 5;
+        const SHORT_MAX: u8 = SHORT_MIN | 23;
+        let at = self.tokens.position();
+        let head @ SHORT_MIN..=SHORT_MAX = *self.body.get(at)? else { return None };
+        let end = at + 1 + usize::from(head - SHORT_MIN);
+        let text = self.body.get(at + 1..end)?;
+        self.tokens.set_position(end);
+        Some(text)
+    }
+
     fn null(&mut self) -> Result<bool> {
+        const TAG_MIN: u8 = TAG << 5;
+        // Neither a tag, behind which there may be one, nor a simple value.
+        if self.body.get(self.tokens.position()).is_some_and(|head| *head < TAG_MIN) {
+            return Ok(false);
+        }
         let null = matches!(self.peek()?, Type::Null | Type::Undefined);
         if null {
             self.tokens.skip()?;
@@ -357,6 +375,11 @@ impl Decoder for CborDecoder<'_> {
     }
 
     fn shared_text(&mut self) -> Result<Text> {
+        if let Some(length) = self.short_text().map(<[u8]>::len) {
+            let end = self.tokens.position();
+            let slice = self.body.slice(end - length..end);
+            return Text::try_from(slice).map_err(|_| DecodeError::Malformed);
+        }
         match self.peek()? {
             Type::String => {
                 let length = self.tokens.str()?.len();
@@ -415,10 +438,19 @@ impl Decoder for CborDecoder<'_> {
     fn member(&mut self, members: &'static [MemberInfo]) -> Result<Option<usize>> {
         let mut hint = self.frames.top().seen as usize;
         while self.next_part()? {
-            let found = match self.peek()? {
-                Type::String => find(members, self.tokens.str()?.as_bytes(), hint),
-                Type::StringIndef => find(members, self.joined()?.as_bytes(), hint),
-                _ => return Err(DecodeError::Malformed),
+            let found = match self.short_text() {
+                Some(name) => {
+                    let found = find(members, name, hint);
+                    if found.is_none() && std::str::from_utf8(name).is_err() {
+                        return Err(DecodeError::Malformed);
+                    }
+                    found
+                }
+                None => match self.peek()? {
+                    Type::String => find(members, self.tokens.str()?.as_bytes(), hint),
+                    Type::StringIndef => find(members, self.joined()?.as_bytes(), hint),
+                    _ => return Err(DecodeError::Malformed),
+                },
             };
             hint += 1;
             let Some(index) = found else {
@@ -446,6 +478,7 @@ impl Decoder for CborDecoder<'_> {
     fn item(&mut self) -> Result<bool> {
         while self.next_part()? {
             if !self.null()? {
+                self.frames.part()?;
                 return Ok(true);
             }
         }
@@ -469,6 +502,7 @@ impl Decoder for CborDecoder<'_> {
                 _ => return Err(DecodeError::Malformed),
             };
             if !self.null()? {
+                self.frames.part()?;
                 self.frames.at_key(&key);
                 return Ok(Some(key));
             }

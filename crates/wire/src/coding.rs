@@ -15,6 +15,13 @@ use crate::time::Time;
 /// values, three containers each.
 pub const DEPTH_MAX: usize = 128;
 
+/// Most items and entries of all lists and maps of one body: three bytes of text may become a
+/// hundred of memory, before anybody can say that they are too many.
+///
+/// The most that a service itself takes are PutMetricData's 1,000 metrics of 150 values and counts
+/// each.
+pub const PARTS_MAX: u32 = 400_000;
+
 /// Why bytes are not the value that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -148,6 +155,8 @@ fn sentence(text: &str) -> DecodeError {
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     stack: Vec<Frame>,
+    /// Items and entries handed out so far.
+    parts: u32,
     pub(crate) missing: Missing,
 }
 
@@ -199,6 +208,12 @@ impl Frames {
     /// The innermost container; callers are inside of one whenever they ask for its next part.
     pub(crate) fn top(&mut self) -> &mut Frame {
         self.stack.last_mut().expect("inside a container while its parts are asked for")
+    }
+
+    /// Counts an item or an entry.
+    pub(crate) fn part(&mut self) -> Result<(), DecodeError> {
+        self.parts += 1;
+        if self.parts > PARTS_MAX { Err(DecodeError::Malformed) } else { Ok(()) }
     }
 
     pub(crate) fn at_member(&mut self, name: &'static str) {

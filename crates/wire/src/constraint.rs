@@ -74,6 +74,9 @@ pub mod build {
     }
 }
 
+/// Most paths kept. Each is a violation of its own, and far fewer violations are told.
+const MISSING_MAX: usize = 10_000;
+
 /// The paths of required members that were absent or null in a decoded body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing(HashSet<String>);
@@ -88,7 +91,9 @@ impl Missing {
     }
 
     pub(crate) fn insert(&mut self, path: String) {
-        self.0.insert(path);
+        if self.0.len() < MISSING_MAX {
+            self.0.insert(path);
+        }
     }
 
     /// Takes over the paths of `inner`, which was read as the value of `member` if that is given.

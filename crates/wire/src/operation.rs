@@ -377,15 +377,13 @@ macro_rules! operations {
             /// What a call brings along beside its input: who calls, where, under which request id.
             type Ctx: Send + Sync;
 
-            /// Asked after the input was checked and before the operation runs.
+            /// Asked after the input was checked and before the operation runs. Without a default, so
+            /// that no service is open to everyone by accident.
             fn authorise(
                 &self,
                 ctx: &Self::Ctx,
                 request: Request<'_>,
-            ) -> impl std::future::Future<Output = Result<(), $crate::ServiceError>> + Send {
-                let _ = (ctx, request);
-                std::future::ready(Ok(()))
-            }
+            ) -> impl std::future::Future<Output = Result<(), $crate::ServiceError>> + Send;
 
             $(fn $method(
                 &self,

@@ -88,12 +88,21 @@ fn names_a_codec(line: &str) -> bool {
         .any(|codec| code.contains(&format!("millstream_wire::{codec}")))
 }
 
-/// Crate -> floor, from the lines `  4   |  streams   ...  |` of the picture.
+/// Crate -> floor, from the lines `  4   |  streams   ...  |` of the picture. A line without a number
+/// goes on with the floor above it.
 fn parse(text: &str) -> BTreeMap<String, u32> {
     let mut floors = BTreeMap::new();
+    let mut floor = None;
     for line in text.lines() {
-        let Some((number, rest)) = line.trim_start().split_once(' ') else { continue };
-        let (Ok(number), Some(inside)) = (number.parse::<u32>(), inside(rest)) else { continue };
+        let line = line.trim_start();
+        let (number, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let (number, rest) = match number.parse::<u32>() {
+            Ok(number) => (Some(number), rest),
+            Err(_) if line.starts_with('|') => (floor, line),
+            Err(_) => (None, line),
+        };
+        floor = number;
+        let (Some(number), Some(inside)) = (number, inside(rest)) else { continue };
         for name in inside.split(|c: char| !c.is_ascii_alphanumeric()).filter(|n| !n.is_empty()) {
             floors.insert(name.to_owned(), number);
         }
@@ -186,7 +195,8 @@ mod tests {
       +----------------------------------+
   8   |      server       |              |  HTTP, adapters
       +-------------------+--------------+
-  3   |   log     meta    |    client    |
+  3   |   log             |    client    |
+      |   meta            |              |
   1   |   base            |    wire      |
 ";
 

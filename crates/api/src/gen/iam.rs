@@ -83,6 +83,7 @@ operations! {
         ListUserPolicies list_user_policies ListUserPoliciesRequest => ListUserPoliciesResponse;
         ListUserTags list_user_tags ListUserTagsRequest => ListUserTagsResponse;
         ListUsers list_users ListUsersRequest => ListUsersResponse;
+        ListVirtualMFADevices list_virtual_mfa_devices ListVirtualMFADevicesRequest => ListVirtualMFADevicesResponse;
         PutGroupPolicy put_group_policy PutGroupPolicyRequest => ();
         PutRolePermissionsBoundary put_role_permissions_boundary PutRolePermissionsBoundaryRequest => ();
         PutRolePolicy put_role_policy PutRolePolicyRequest => ();
@@ -1126,6 +1127,22 @@ shape! {
 }
 
 shape! {
+    pub struct ListVirtualMFADevicesRequest {
+        assignment_status: Option<AssignmentStatusType> = "AssignmentStatus",
+        marker: Option<String> = "Marker" [pattern(r"[\u0020-\u00FF]+"), length(1, 320)],
+        max_items: Option<i32> = "MaxItems" [range(1, 1000)],
+    }
+}
+
+shape! {
+    pub struct ListVirtualMFADevicesResponse {
+        virtual_mfa_devices: Vec<VirtualMFADevice> = "VirtualMFADevices",
+        is_truncated: Option<bool> = "IsTruncated",
+        marker: Option<String> = "Marker",
+    }
+}
+
+shape! {
     pub struct LoginProfile {
         user_name: String = "UserName" [pattern(r"[\w+=,.@-]+"), length(1, 64)],
         create_date: Time = "CreateDate",
@@ -1648,6 +1665,25 @@ shape! {
         attached_managed_policies: Option<Vec<AttachedPolicy>> = "AttachedManagedPolicies",
         permissions_boundary: Option<AttachedPermissionsBoundary> = "PermissionsBoundary",
         tags: Option<Vec<Tag>> = "Tags" [length_max(50)],
+    }
+}
+
+shape! {
+    pub struct VirtualMFADevice {
+        serial_number: String = "SerialNumber" [pattern(r"[\w+=/:,.@-]+"), length(9, 256)],
+        base32_string_seed: Option<Bytes> = "Base32StringSeed",
+        qr_code_png: Option<Bytes> = "QRCodePNG",
+        user: Option<User> = "User",
+        enable_date: Option<Time> = "EnableDate",
+        tags: Option<Vec<Tag>> = "Tags" [length_max(50)],
+    }
+}
+
+enumeration! {
+    pub enum AssignmentStatusType {
+        Assigned = "Assigned",
+        Unassigned = "Unassigned",
+        Any = "Any",
     }
 }
 

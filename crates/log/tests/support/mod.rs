@@ -11,7 +11,7 @@ use bytes::Bytes;
 use millstream_base::Timestamp;
 use millstream_env::{Disk, Env, File, OpenMode};
 use millstream_log::{
-    Batch, ChunkKey, ChunkKeys, EmbeddedLog, Entry, KeyRef, LogId, LogStore, NewEntry, Options,
+    Batch, ChunkKey, ChunkKeys, EmbeddedLog, Entry, KeyNumber, LogId, LogStore, NewEntry, Options,
     Position, ReadError, ReadLimit,
 };
 use millstream_secrets::DataKey;
@@ -213,14 +213,14 @@ pub fn batch(at: u64, entries: Vec<NewEntry>) -> Batch {
 }
 
 fn key(n: u64) -> ChunkKey {
-    ChunkKey::new(KeyRef::from_u64(n), DataKey::from_bytes(&[n as u8; 32]))
+    ChunkKey::new(KeyNumber::from_u64(n), DataKey::from_bytes(&[n as u8; 32]))
 }
 
 /// All keys that [`batch`] uses.
 struct AllKeys;
 
 impl ChunkKeys for AllKeys {
-    fn get(&self, reference: KeyRef) -> Option<ChunkKey> {
+    fn get(&self, reference: KeyNumber) -> Option<ChunkKey> {
         (1..=3).contains(&reference.as_u64()).then(|| key(reference.as_u64()))
     }
 }

@@ -176,6 +176,7 @@ pub(super) static IAM: Service = Service {
                 "ListPolicies",
                 "ListRoles",
                 "ListUsers",
+                "ListVirtualMFADevices",
                 "SimulateCustomPolicy",
             ],
         },

@@ -525,7 +525,7 @@ fn seconds(text: &str) -> Option<f64> {
     let date: Vec<u64> = date.split('-').map(|p| p.parse().ok()).collect::<Option<_>>()?;
     let time: Vec<u64> = time.split(':').map(|p| p.parse().ok()).collect::<Option<_>>()?;
     let ([year, month, day], [hour, minute, second]) = (&date[..], &time[..]) else { return None };
-    let leap = |y: u64| (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
+    let leap = |y: u64| (y.is_multiple_of(4) && !y.is_multiple_of(100)) || y.is_multiple_of(400);
     let mut days = 0;
     for y in 1970..*year {
         days += if leap(y) { 366 } else { 365 };

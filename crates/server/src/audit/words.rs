@@ -11,6 +11,15 @@ pub fn unaudited() -> ServiceError {
     )
 }
 
+/// Ours: what stands in the trail of a call whose client did not wait for its answer.
+pub fn abandoned() -> ServiceError {
+    ServiceError::new(
+        "RequestAborted",
+        400,
+        "The client went away before the answer; the call may have been done.",
+    )
+}
+
 /// A sentence without what the caller sent: a wrong signature's sentence repeats the whole request,
 /// session token included, and those of validation repeat the values that were wrong.
 pub fn without_secrets(sentence: &str) -> String {

@@ -2,7 +2,7 @@
 //! from elsewhere.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use millstream_base::Arn;
 use serde::Deserialize;
@@ -120,6 +120,21 @@ impl Config {
         }
     }
 
+    /// Refuses what would look like protection and be none.
+    pub(super) fn check_doors(&self) -> Result<(), String> {
+        self.tls.check()?;
+        for door in self.doors()? {
+            if door.endpoint_policy.is_some() && self.auth.mode != AuthMode::Iam {
+                return Err(format!(
+                    "listener {}: an endpoint_policy bounds identities, which only auth.mode = \
+                     \"iam\" knows",
+                    door.listen
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses settings that would let in anyone from anywhere.
     ///
     /// # Errors
@@ -220,8 +235,8 @@ impl Tls {
     }
 }
 
-fn filled(path: &PathBuf) -> Option<PathBuf> {
-    (!path.as_os_str().is_empty()).then(|| path.clone())
+fn filled(path: &Path) -> Option<PathBuf> {
+    (!path.as_os_str().is_empty()).then(|| path.to_owned())
 }
 
 impl ListenerSection {
@@ -268,6 +283,9 @@ mod tests {
     }
 
     const FILE: &str = r#"
+[auth]
+mode = "iam"
+
 [tls]
 certificate = "/etc/m/cert.pem"
 key = "/etc/m/key.pem"
@@ -317,6 +335,11 @@ client_certificates = "required"
                 "listener 127.0.0.1:1: TLS needs a certificate and a key",
             ),
             (
+                "[[listener]]\nlisten = \"127.0.0.1:1\"\nendpoint_policy = \"{}\"\n",
+                "listener 127.0.0.1:1: an endpoint_policy bounds identities, which only auth.mode = \
+                 \"iam\" knows",
+            ),
+            (
                 "[server]\nlisten = []\n",
                 "server.listen is empty and there is no [[listener]]: nobody could reach the node",
             ),
@@ -329,6 +352,8 @@ client_certificates = "required"
     fn who_lets_in_anyone_listens_on_loopback_or_says_that_it_is_meant() {
         let exposed = |text: &str| read(text).check_exposure().is_err();
         assert!(!exposed(""));
+        assert!(exposed(FILE), "a policy that nobody is asked about");
+        assert!(!exposed(&format!("{FILE}\n[auth]\nmode = \"iam\"\n")));
         assert!(!exposed("[server]\nlisten = [\"[::1]:1\", \"127.9.9.9:1\"]\n"));
         for addr in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[::ffff:192.0.2.1]:1"] {
             let listen = format!("[server]\nlisten = [\"127.0.0.1:1\", \"{addr}\"]\n");

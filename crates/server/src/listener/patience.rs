@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::config::Limits;
 use crate::pipeline::AnswerBody;
+use crate::pipeline::parts::{PART_BYTES, Parts, Progress};
 
 /// One connection's patience.
 pub(super) struct Patience {
@@ -26,6 +27,8 @@ pub(super) struct Patience {
     stream_stall: Duration,
     /// What holds for writes to the socket now, in milliseconds.
     stall_ms: AtomicU64,
+    /// Bytes that have to be taken within the time that writes have.
+    taken_min: u64,
     cut: Notify,
 }
 
@@ -33,12 +36,24 @@ impl Patience {
     pub(super) fn new(env: Env, limits: &Limits) -> Arc<Self> {
         let (write_stall, stream_stall) = (limits.write_stall_time.0, limits.stream_stall_time.0);
         let stall_ms = AtomicU64::new(millis(write_stall));
-        Arc::new(Patience { env, write_stall, stream_stall, stall_ms, cut: Notify::new() })
+        let taken_min = limits.answer_rate_min.0.saturating_mul(write_stall.as_secs());
+        let cut = Notify::new();
+        Arc::new(Patience { env, write_stall, stream_stall, stall_ms, taken_min, cut })
     }
 
     /// How long a write may wait for the client.
     pub(super) fn stall_time(&self) -> Duration {
         Duration::from_millis(self.stall_ms.load(Ordering::Relaxed))
+    }
+
+    /// Bytes that a client that keeps us waiting must take within [`Patience::stall_time`].
+    pub(super) fn taken_min(&self) -> u64 {
+        if self.stall_time() == self.write_stall { self.taken_min } else { 0 }
+    }
+
+    /// Ends the connection.
+    pub(super) fn cut(&self) {
+        self.cut.notify_one();
     }
 
     /// Waits until the connection has to be cut.
@@ -49,7 +64,7 @@ impl Patience {
     /// Watches over an answer of HTTP/1.1, which has the connection to itself.
     pub(super) fn alone(self: &Arc<Self>, body: AnswerBody) -> AnswerBody {
         let time = match body {
-            AnswerBody::Whole(_) => self.write_stall,
+            AnswerBody::Whole(_) | AnswerBody::Parts(_) => self.write_stall,
             AnswerBody::Stream(_) => self.stream_stall.max(self.write_stall),
         };
         self.stall_ms.store(millis(time), Ordering::Relaxed);
@@ -60,22 +75,45 @@ impl Patience {
     /// not, for the time that streams have.
     pub(super) fn watch(self: &Arc<Self>, body: AnswerBody) -> AnswerBody {
         let AnswerBody::Stream(parts) = body else { return body };
-        let progress = Arc::new(Progress::default());
-        let (over, is_over) = oneshot::channel();
-        self.env.spawn("stream-watch", self.clone().run(progress.clone(), is_over));
+        let (progress, over) = self.begin(self.stream_stall);
         AnswerBody::Stream(Box::pin(Watched { parts, progress, _over: over }))
     }
 
-    async fn run(self: Arc<Self>, progress: Arc<Progress>, is_over: oneshot::Receiver<()>) {
+    /// As [`Patience::watch`], for an answer of HTTP/2. One that is large is handed over in parts:
+    /// whoever asks for much and takes none of it must not keep it in our memory, and while the
+    /// client's window is closed no write would wait for him.
+    pub(super) fn among_others(self: &Arc<Self>, body: AnswerBody) -> AnswerBody {
+        match body {
+            AnswerBody::Whole(Some(bytes)) if bytes.len() > PART_BYTES => {
+                let (progress, over) = self.begin(self.write_stall);
+                AnswerBody::Parts(Parts::new(bytes, progress, over))
+            }
+            body => self.watch(body),
+        }
+    }
+
+    fn begin(self: &Arc<Self>, stall: Duration) -> (Arc<Progress>, oneshot::Sender<()>) {
+        let progress = Arc::new(Progress::default());
+        let (over, is_over) = oneshot::channel();
+        self.env.spawn("stream-watch", self.clone().run(stall, progress.clone(), is_over));
+        (progress, over)
+    }
+
+    async fn run(
+        self: Arc<Self>,
+        stall: Duration,
+        progress: Arc<Progress>,
+        is_over: oneshot::Receiver<()>,
+    ) {
         let mut is_over = std::pin::pin!(is_over);
         let mut seen = None;
         // A stall is seen at the second look after it began.
-        let look = self.stream_stall / 2;
+        let look = stall / 2;
         while tokio::time::timeout(look, is_over.as_mut()).await.is_err() {
             let now = progress.untouched_since();
             if now.is_some() && now == seen {
-                tracing::debug!(time = ?self.stream_stall, "a streamed answer was left alone");
-                self.cut.notify_one();
+                tracing::debug!(time = ?stall, "an answer was left alone");
+                self.cut();
                 return;
             }
             seen = now;
@@ -85,20 +123,6 @@ impl Patience {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[derive(Default)]
-struct Progress {
-    parts: AtomicU64,
-    /// The client has asked, and we have nothing yet.
-    asked: AtomicBool,
-}
-
-impl Progress {
-    /// The number of the part after which the client did not ask any more.
-    fn untouched_since(&self) -> Option<u64> {
-        (!self.asked.load(Ordering::Relaxed)).then(|| self.parts.load(Ordering::Relaxed))
-    }
 }
 
 struct Watched {
@@ -113,10 +137,7 @@ impl Stream for Watched {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let part = self.parts.as_mut().poll_next(cx);
-        self.progress.asked.store(part.is_pending(), Ordering::Relaxed);
-        if part.is_ready() {
-            self.progress.parts.fetch_add(1, Ordering::Relaxed);
-        }
+        self.progress.asked(part.is_ready());
         part
     }
 }

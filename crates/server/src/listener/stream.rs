@@ -28,13 +28,19 @@ pub(super) struct ClientStream<S> {
     /// Bytes that were read to learn the protocol and not yet handed on.
     first: BytesMut,
     patience: Arc<Patience>,
-    /// Set while a write waits for the client.
-    stalled: Option<Pin<Box<Sleep>>>,
+    /// Set while a write waits for the client, until it has taken enough.
+    stall: Option<Stall>,
+}
+
+struct Stall {
+    over: Pin<Box<Sleep>>,
+    /// Bytes taken since it began.
+    taken: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
     pub(super) fn new(inner: S, patience: Arc<Patience>) -> Self {
-        ClientStream { inner, first: BytesMut::new(), patience, stalled: None }
+        ClientStream { inner, first: BytesMut::new(), patience, stall: None }
     }
 
     /// Reads until the first bytes tell the protocol; they are read again by who comes next.
@@ -56,23 +62,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
         }
     }
 
-    /// Watches over a write: an error once the client has taken nothing for the stall time.
-    fn watch<T>(
+    /// Watches over a write: an error once the client has taken too little for the stall time.
+    fn watch(
         &mut self,
         cx: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            let taken_min = self.patience.taken_min();
+            self.stall = self.stall.take().filter(|stall| stall.taken + (bytes as u64) < taken_min);
+            if let Some(stall) = &mut self.stall {
+                stall.taken += bytes as u64;
+            }
+        }
         if written.is_ready() {
-            self.stalled = None;
             return written;
         }
+        ready!(self.poll_stall(cx));
         let time = self.patience.stall_time();
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
-        ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            format!("the client took no bytes of its answer for {time:?}"),
+            format!("the client took too little of its answer for {time:?}"),
         )))
+    }
+
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let time = self.patience.stall_time();
+        let begin = || Stall { over: Box::pin(tokio::time::sleep(time)), taken: 0 };
+        self.stall.get_or_insert_with(begin).over.as_mut().poll(cx)
     }
 }
 
@@ -116,8 +133,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
-        self.watch(cx, flushed)
+        // Called when all bytes were handed on: the client does not keep us waiting any more.
+        if let Poll::Ready(flushed) = Pin::new(&mut self.inner).poll_flush(cx) {
+            self.stall = None;
+            return Poll::Ready(flushed);
+        }
+        self.watch(cx, Poll::Pending).map(|written| written.map(drop))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -170,6 +191,30 @@ mod tests {
             let (protocol, seen) = protocol_of(&chunks).await;
             assert_eq!(protocol, expected, "{chunks:?}");
             assert_eq!(seen, chunks.concat());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_a_byte_now_and_then_is_cut_off() {
+        let limits = Limits {
+            write_stall_time: Span(Duration::from_secs(10)),
+            answer_rate_min: crate::config::units::ByteSize(10),
+            ..Limits::default()
+        };
+        for (pause_ms, cut_off) in [(1000, true), (20, false)] {
+            let (mut client, server) = tokio::io::duplex(8);
+            let patience = Patience::new(Env::real("."), &limits);
+            let mut stream = ClientStream::new(server, patience);
+            let mut tasks = tokio::task::JoinSet::new();
+            tasks.spawn(async move {
+                while client.read_u8().await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                }
+            });
+            let written = stream.write_all(&[0; 5000]).await;
+            assert_eq!(written.is_err(), cut_off, "a byte per {pause_ms} ms");
+            drop(stream);
+            tasks.join_all().await;
         }
     }
 

@@ -15,7 +15,9 @@ use tokio::sync::Notify;
 
 use super::StartError;
 use crate::config::{AuthMode, Config};
+use crate::keys::Keys;
 use crate::private_file;
+use crate::stores::Stores;
 
 /// The name of the first administrator.
 pub const ADMIN: &str = "admin";
@@ -101,12 +103,31 @@ fn issuer(config: &Config) -> Vec<Issuer> {
     }
 }
 
+/// As [`make_admin`], on the stores of a node that does not run.
+pub(super) async fn make_admin_in(
+    env: &Env,
+    config: &Config,
+    stores: &Stores,
+    user: &str,
+) -> Result<PathBuf, StartError> {
+    let keys = Keys::open(env, config, stores.meta.clone()).await?;
+    let told = |e: millstream_identity::Error| StartError::Identities(e.to_string());
+    let (meta, options) = (stores.meta.clone(), Options::default());
+    let engine =
+        Identities::open(env.clone(), meta, keys.root.clone(), options).await.map_err(told)?;
+    let account = AccountId::new(&config.server.account)?;
+    let made = make_admin(&engine, account, user, &config.identity.admin_key_file).await;
+    engine.shutdown().await;
+    keys.kms.shutdown().await;
+    made.map_err(StartError::Identities)
+}
+
 /// Gives `account` an administrator with a new key, which is written to a file first: a key whose
 /// secret nobody knows would lock everyone out.
 ///
 /// # Errors
 /// A sentence.
-pub async fn make_admin(
+async fn make_admin(
     engine: &Identities,
     account: AccountId,
     user: &str,

@@ -10,10 +10,14 @@ use http_body::{Body, Frame, SizeHint};
 use millstream_wire::operation::Body as ReplyBody;
 use millstream_wire::{Reply, ServiceError};
 
+use super::parts::Parts;
+
 /// The body of an answer.
 pub enum AnswerBody {
     /// `None` once it was taken.
     Whole(Option<Bytes>),
+    /// Whole, but handed over in parts.
+    Parts(Parts),
     Stream(BoxStream<'static, Result<Bytes, ServiceError>>),
 }
 
@@ -42,6 +46,7 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match self.get_mut() {
             AnswerBody::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            AnswerBody::Parts(parts) => Poll::Ready(parts.next().map(|b| Ok(Frame::data(b)))),
             AnswerBody::Stream(stream) => stream
                 .as_mut()
                 .poll_next(cx)
@@ -50,7 +55,11 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, AnswerBody::Whole(None))
+        match self {
+            AnswerBody::Whole(bytes) => bytes.is_none(),
+            AnswerBody::Parts(parts) => parts.len() == 0,
+            AnswerBody::Stream(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -58,6 +67,7 @@ impl Body for AnswerBody {
             AnswerBody::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
+            AnswerBody::Parts(parts) => SizeHint::with_exact(parts.len() as u64),
             AnswerBody::Stream(_) => SizeHint::default(),
         }
     }

@@ -8,9 +8,8 @@ use millstream_api::kinesis;
 use millstream_wire::{Codec, ServiceError, uri};
 
 use super::{AnswerBody, Pipeline};
-use crate::access::Origin;
+use crate::call::{Call, Origin};
 use crate::front_door::Refusal;
-use crate::services::Call;
 use crate::services::kinesis::errors;
 
 const PATH: &str = "/hot";

@@ -175,6 +175,8 @@ served! {
         get_login_profile GetLoginProfileRequest -> api::GetLoginProfileResponse;
         delete_login_profile DeleteLoginProfileRequest -> ();
         list_mfa_devices ListMFADevicesRequest -> api::ListMFADevicesResponse;
+        list_virtual_mfa_devices ListVirtualMFADevicesRequest
+            -> api::ListVirtualMFADevicesResponse;
         list_signing_certificates ListSigningCertificatesRequest
             -> api::ListSigningCertificatesResponse;
         list_ssh_public_keys ListSSHPublicKeysRequest -> api::ListSSHPublicKeysResponse;

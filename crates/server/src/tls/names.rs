@@ -125,7 +125,7 @@ fn text(tag: u8, value: &[u8]) -> Option<String> {
         // TeletexString: Latin 1 wherever it is still found.
         0x14 => Some(value.iter().map(|b| char::from(*b)).collect()),
         // BMPString
-        0x1e if value.len() % 2 == 0 => {
+        0x1e if value.len().is_multiple_of(2) => {
             let units = value.chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
             char::decode_utf16(units).collect::<Result<_, _>>().ok()
         }

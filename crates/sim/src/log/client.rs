@@ -214,7 +214,7 @@ impl LogClient {
             let mut oracle = self.oracle.borrow_mut();
             (oracle.now(), oracle.log(log).deleted == Certainty::Yes)
         };
-        let got = life.call(move |s| async move { s.log.read(log, from, limit).await }).await?;
+        let got = life.call(move |s| async move { s.keyed.read(log, from, limit).await }).await?;
         match got {
             Ok(_) if gone => {
                 life.judge.fail(format!("{log} was deleted, and a read succeeds"));
@@ -241,10 +241,8 @@ impl LogClient {
                 }
             }
             ReadError::Corrupt { .. } => life.damaged(e),
+            ReadError::Locked { .. } => life.judge.fail(format!("all keys are there: {e}")),
             ReadError::Io { .. } => life.unavailable(e),
-            ReadError::Locked { .. } => {
-                life.judge.fail(format!("LOCKED: {log} holds nothing sealed: {e}"))
-            }
         }
     }
 

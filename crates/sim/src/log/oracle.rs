@@ -4,6 +4,7 @@
 //! read entry alone shows whether someone wrote it, and what it must hold.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use millstream_base::Timestamp;
@@ -122,7 +123,9 @@ impl LogOracle {
         let id = self.batches.len() as u32;
         let began = self.now();
         let entries = (0..sizes.len() as u32).map(|i| self.entry(id, i, sizes[i as usize]));
-        let batch = Batch { at, entries: entries.collect(), seal: None };
+        // Every second one is sealed, with one of a few keys.
+        let seal = (id % 2 == 1).then(|| Arc::new(super::key(u64::from(id) % super::KEYS)));
+        let batch = Batch { at, entries: entries.collect(), seal };
         let state = BatchState::InFlight;
         self.batches.push(BatchModel { log, sizes, state, began, ended: Tick::MAX });
         (id, batch)

@@ -109,7 +109,7 @@ impl StreamClient {
 
     /// One random operation that begins with this stream.
     async fn step_on(&mut self, life: &Life<'_>, stream: &str, rng: &mut Rng) -> Reply<()> {
-        match rng.weighted(&[30, 30, 12, 40, 4, 1, 6, 3, 4, 8, 4, 5]) {
+        match rng.weighted(&[30, 30, 12, 40, 4, 1, 6, 3, 4, 8, 4, 5, 12]) {
             0 => self.put_record(life, stream, rng).await,
             1 => self.put_records(life, stream, rng).await,
             2 => self.new_reader(life, stream, rng).await,
@@ -122,7 +122,8 @@ impl StreamClient {
             8 => self.look(life, stream).await,
             9 => self.reshard(life, stream, rng).await,
             10 => self.look_back(life, stream, rng).await,
-            _ => self.subscribe(life, stream, rng).await,
+            11 => self.subscribe(life, stream, rng).await,
+            _ => self.encrypt(life, stream, rng).await,
         }
     }
 
@@ -167,6 +168,9 @@ impl StreamClient {
                 life.judge.count(|s| s.refused += 1);
             }
             "ResourceInUseException" => {}
+            "KMSDisabledException" if self.oracle.borrow().keys_may_be_off(asked) => {
+                life.judge.count(|s| s.refused += 1);
+            }
             "InternalFailure" => self.troubled(life, stream, &format!("{e:?}")),
             // The clock was set back behind the time of a record.
             "InvalidArgumentException"
@@ -259,7 +263,12 @@ impl StreamClient {
         (id, input)
     }
 
-    async fn put_record(&mut self, life: &Life<'_>, stream: &str, rng: &mut Rng) -> Reply<()> {
+    pub(super) async fn put_record(
+        &mut self,
+        life: &Life<'_>,
+        stream: &str,
+        rng: &mut Rng,
+    ) -> Reply<()> {
         let hash = self.some_hash(rng);
         let (id, input) = self.record(stream, hash, some_size(rng));
         let done = ask(life, |p, c| async move { p.service.put_record(&c, input).await }).await;
@@ -448,7 +457,7 @@ impl StreamClient {
         }
     }
 
-    async fn read_on(&mut self, life: &Life<'_>, rng: &mut Rng) -> Reply<()> {
+    pub(super) async fn read_on(&mut self, life: &Life<'_>, rng: &mut Rng) -> Reply<()> {
         if self.readers.is_empty() {
             return Ok(());
         }

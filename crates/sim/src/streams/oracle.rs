@@ -25,6 +25,9 @@ pub(crate) struct StreamOracle {
     pub(crate) consumers: BTreeSet<(String, usize)>,
     /// The latest time that the clock ever showed, in milliseconds.
     clock_peak: i64,
+    /// Clients that keep a key disabled, and when one last ended that.
+    keys_off: u32,
+    keys_back: Tick,
     records: Vec<RecordModel>,
 }
 
@@ -111,6 +114,8 @@ impl StreamOracle {
             busy: BTreeMap::new(),
             consumers: BTreeSet::new(),
             clock_peak: 0,
+            keys_off: 0,
+            keys_back: 0,
             records: Vec::new(),
         }
     }
@@ -118,6 +123,20 @@ impl StreamOracle {
     pub(crate) fn now(&mut self) -> Tick {
         self.tick += 1;
         self.tick
+    }
+
+    pub(crate) fn keys_go_off(&mut self) {
+        self.keys_off += 1;
+    }
+
+    pub(crate) fn keys_come_back(&mut self) {
+        self.keys_off -= 1;
+        self.keys_back = self.now();
+    }
+
+    /// Whether a key may have been disabled at some moment since `asked`.
+    pub(crate) fn keys_may_be_off(&self, asked: Tick) -> bool {
+        self.keys_off > 0 || self.keys_back > asked
     }
 
     pub(crate) fn must_exist(&self, stream: &str, asked: Tick) -> bool {

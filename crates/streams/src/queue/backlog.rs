@@ -4,15 +4,15 @@
 //! stops at the number that the metric stops at.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use millstream_base::limits::QUEUE_VISIBLE_COUNT_MAX;
 use millstream_base::{ShardId, Timestamp};
-use millstream_log::{LogStore, Position, ReadLimit};
+use millstream_log::{Position, ReadLimit};
 
 use super::event::Slot;
 use super::feed::Feed;
 use super::state::State;
+use crate::data_keys::Records;
 use crate::error::Result;
 
 /// What is read at once, between two turns of the owner.
@@ -49,7 +49,7 @@ impl Backlog {
     /// Counts on, one page; `true` if there may be more.
     pub(super) async fn count_on(
         &mut self,
-        log: &Arc<dyn LogStore>,
+        records: &Records,
         feed: &mut Feed,
         state: &State,
         horizon: Timestamp,
@@ -64,7 +64,7 @@ impl Backlog {
             if *counted_to < cursor {
                 (*counted_to, *count) = (cursor, 0);
             }
-            let page = log.read(id, *counted_to, PAGE).await?;
+            let page = records.read(id, *counted_to, PAGE).await?;
             if let Some(last) = page.entries.last() {
                 *count += page.entries.iter().filter(|e| e.at >= horizon).count() as u64;
                 *counted_to = last.position.next();

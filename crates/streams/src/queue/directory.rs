@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millstream_base::{QueueArn, QueueId, Scope, StreamName};
-use millstream_env::Env;
-use millstream_meta::{Document, Key, MetaError, MetaStore, Mirror, Revision, Row, Watch, mirror};
+use millstream_env::{Env, Task};
+use millstream_meta::{Document, Key, MetaError, MetaStore, Mirror, Revision, Row, mirror};
 use millstream_policy::Policy;
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -56,25 +56,31 @@ struct Queues {
 }
 
 #[derive(Default)]
-struct Copy(RwLock<Queues>);
+pub(crate) struct Copy(RwLock<Queues>);
 
-pub(crate) struct Directory(Mirror<Copy>);
+pub(crate) struct Directory(Arc<Mirror<Copy>>);
+
+impl std::ops::Deref for Directory {
+    type Target = Mirror<Copy>;
+
+    fn deref(&self) -> &Mirror<Copy> {
+        &self.0
+    }
+}
 
 impl Directory {
-    /// Reads all rows; then [`Directory::follow`] keeps them true.
-    pub(crate) async fn load(meta: Arc<dyn MetaStore>) -> Result<(Arc<Directory>, Watch)> {
-        let (mirror, changes) = Mirror::load(meta, PREFIX, Copy::default()).await?;
-        Ok((Arc::new(Directory(mirror)), changes))
-    }
-
-    /// Applies changes until the store or the engine ends.
-    pub(crate) async fn follow(
-        self: Arc<Self>,
-        env: Env,
-        changes: Watch,
+    /// Reads all rows, and keeps them true in a task until `stop` says so.
+    ///
+    /// # Errors
+    /// As [`Mirror::load`].
+    pub(crate) async fn start(
+        env: &Env,
+        meta: Arc<dyn MetaStore>,
         stop: watch::Receiver<bool>,
-    ) {
-        self.0.follow(&env, changes, stop).await;
+    ) -> Result<(Arc<Directory>, Task)> {
+        let copy = Copy::default();
+        let (mirror, task) = Mirror::start(env, "queues-follow", meta, PREFIX, copy, stop).await?;
+        Ok((Arc::new(Directory(mirror)), task))
     }
 
     /// The queue as this process last saw it, or, if it never did, as the store has it.
@@ -118,16 +124,6 @@ impl Directory {
         let Some(row) = self.0.store().get(&key_of(scope, name)).await? else { return Ok(None) };
         let known = self.0.named(scope, name);
         Ok(Some(Arc::new(QueueSnapshot::new(scope, name.clone(), &row, known.as_deref())?)))
-    }
-
-    /// Waits until the copy has `revision`.
-    pub(crate) async fn caught_up(&self, revision: Revision) {
-        self.0.caught_up(revision).await;
-    }
-
-    /// News of any queue.
-    pub(crate) fn news(&self) -> watch::Receiver<Revision> {
-        self.0.news()
     }
 
     /// Queues of one scope whose names come after `after`, in order.

@@ -8,24 +8,24 @@
 //! moves on only with the page.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use millstream_base::{ShardId, ShardOrigin, Timestamp};
 use millstream_env::BoxFuture;
-use millstream_log::{Entries, Entry, LogError, LogId, LogStore, Position, ReadError, ReadLimit};
+use millstream_log::{Entries, Entry, LogError, LogId, Position, ReadError, ReadLimit};
 
 use super::event::Slot;
 use super::state::State;
 use crate::cache::Snapshot;
+use crate::data_keys::{ReadFailure, Records};
 use crate::error::Result;
 
 /// What is read ahead at once: some receives' worth.
 const PAGE: ReadLimit = ReadLimit { entries_max: 200, bytes_max: 1 << 20 };
 
 pub(super) struct Feed {
-    log: Arc<dyn LogStore>,
+    records: Records,
     shards: BTreeMap<ShardId, Shard>,
     ready: VecDeque<ShardId>,
     page: VecDeque<(Slot, Entry)>,
@@ -40,9 +40,9 @@ struct Shard {
 }
 
 impl Feed {
-    pub(super) fn new(log: Arc<dyn LogStore>) -> Self {
+    pub(super) fn new(records: Records) -> Self {
         Feed {
-            log,
+            records,
             shards: BTreeMap::new(),
             ready: VecDeque::new(),
             page: VecDeque::new(),
@@ -82,7 +82,15 @@ impl Feed {
             while self.page.front().is_some_and(|(_, entry)| entry.at < horizon) {
                 self.page.pop_front();
             }
-            if !self.page.is_empty() {
+            if let Some((slot, entry)) = self.page.front() {
+                // What was read ahead is given out only while its key may be used.
+                let log = self.shards.get(&slot.shard).map(|known| known.log);
+                if let Some((key, log)) = entry.sealed.zip(log)
+                    && !self.records.keys.is_at_hand(key)
+                {
+                    let keys = self.records.keys.clone();
+                    keys.unlock(log.family(), key).await?;
+                }
                 return Ok(self.page.front());
             }
             let Some(shard) = self.ready.pop_front() else { return Ok(None) };
@@ -130,8 +138,8 @@ impl Feed {
             let Some(shard) = self.shards.get(&slot.shard) else { continue };
             // Records that were delivered together often lie together.
             let limit = ReadLimit { entries_max: rest.len() + 1, bytes_max: PAGE.bytes_max };
-            let page = match self.log.read(shard.log, slot.position, limit).await {
-                Err(ReadError::NotFound { .. }) => continue,
+            let page = match self.records.read(shard.log, slot.position, limit).await {
+                Err(ReadFailure::Log(ReadError::NotFound { .. })) => continue,
                 page => page?,
             };
             for entry in page.entries.into_iter().filter(|e| e.at >= horizon) {
@@ -152,7 +160,7 @@ impl Feed {
     pub(super) async fn expired(&mut self, horizon: Timestamp) -> Result<Vec<(ShardId, Position)>> {
         let mut found = Vec::new();
         for (shard, known) in &self.shards {
-            match self.log.find(known.log, horizon).await {
+            match self.records.log.find(known.log, horizon).await {
                 Ok(position) => found.push((*shard, position)),
                 Err(ReadError::NotFound { .. }) => {}
                 Err(e) => return Err(e.into()),
@@ -168,14 +176,14 @@ impl Feed {
 
     async fn read_page(&mut self, shard: ShardId, horizon: Timestamp) -> Result<()> {
         let Some(known) = self.shards.get_mut(&shard) else { return Ok(()) };
-        let mut tail = match self.log.tail(known.log) {
+        let mut tail = match self.records.log.tail(known.log) {
             Err(LogError::NotFound { .. }) => return Ok(()),
             tail => tail?,
         };
         let before = *tail.borrow_and_update();
-        let page = match read_kept(&*self.log, known.log, known.next, horizon).await {
+        let page = match read_kept(&self.records, known.log, known.next, horizon).await {
             // The shard or its stream is being removed.
-            Err(ReadError::NotFound { .. }) => return Ok(()),
+            Err(ReadFailure::Log(ReadError::NotFound { .. })) => return Ok(()),
             page => page?,
         };
         known.next = known.next.max(page.next);
@@ -201,17 +209,17 @@ impl Feed {
 
 /// Reads without what retention has taken.
 async fn read_kept(
-    log: &dyn LogStore,
+    records: &Records,
     id: LogId,
     from: Position,
     horizon: Timestamp,
-) -> Result<Entries, ReadError> {
-    let page = log.read(id, from, PAGE).await?;
+) -> Result<Entries, ReadFailure> {
+    let page = records.read(id, from, PAGE).await?;
     match page.entries.first() {
         // Times never decrease along a log: if the first is kept, all are.
         Some(first) if first.at < horizon => {
-            let kept = log.find(id, horizon).await?;
-            log.read(id, kept.max(from), PAGE).await
+            let kept = records.log.find(id, horizon).await.map_err(ReadFailure::Log)?;
+            records.read(id, kept.max(from), PAGE).await
         }
         _ => Ok(page),
     }

@@ -16,7 +16,6 @@ use std::time::Duration;
 use millstream_base::limits::QUEUE_VISIBLE_COUNT_MAX;
 use millstream_base::{QueueArn, Timestamp};
 use millstream_env::Env;
-use millstream_log::LogStore;
 use millstream_meta::{Lease, LeaseState, MetaStore, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -30,6 +29,7 @@ use super::journal::Journal;
 use super::state::State;
 use super::stats;
 use crate::cache::{Cache, Snapshot};
+use crate::data_keys::Records;
 use crate::error::{Error, Result};
 use crate::queue_model::{HandleResult, Lane, QueueStatus};
 
@@ -57,7 +57,7 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct Tools {
     pub(super) env: Env,
-    pub(super) log: Arc<dyn LogStore>,
+    pub(super) records: Records,
     pub(super) meta: Arc<dyn MetaStore>,
     pub(super) cache: Arc<Cache>,
     pub(super) directory: Arc<Directory>,
@@ -128,8 +128,8 @@ impl Owner {
                 return Err(Error::Unavailable { reason });
             }
         };
-        let (log, now) = (tools.log.clone(), tools.env.now());
-        let opened = Journal::open(log.clone(), found.row.journal(), token.0, now).await;
+        let (records, now) = (tools.records.clone(), tools.env.now());
+        let opened = Journal::open(records.log.clone(), found.row.journal(), token.0, now).await;
         let (journal, state) = opened?;
         let mut owner = Owner {
             tools,
@@ -139,7 +139,7 @@ impl Owner {
             lease_renewed,
             journal,
             state,
-            feed: Feed::new(log),
+            feed: Feed::new(records),
             backlog: Backlog::default(),
             counted_at: None,
             counts_on: false,
@@ -410,7 +410,7 @@ impl Owner {
         }
         self.counted_at = Some(Instant::now());
         let horizon = self.horizon();
-        let (log, feed, state) = (&self.tools.log, &mut self.feed, &self.state);
+        let (log, feed, state) = (&self.tools.records, &mut self.feed, &self.state);
         match self.backlog.count_on(log, feed, state, horizon).await {
             Ok(more) => self.counts_on = more,
             Err(error) => {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use millstream_env::{Env, Task};
-use millstream_log::LogStore;
 use millstream_meta::MetaStore;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,6 +12,7 @@ use super::command::Command;
 use super::directory::{Directory, QueueSnapshot};
 use super::owner::{self, Tools, WAITING_MAX};
 use crate::cache::Cache;
+use crate::data_keys::Records;
 use crate::error::{Error, Result};
 
 /// Commands that wait for one owner; further ones are throttled.
@@ -53,17 +53,15 @@ impl Queues {
     /// If the store does not answer, or a row can't be read or is of a newer program.
     pub(crate) async fn load(
         env: Env,
-        log: Arc<dyn LogStore>,
+        records: Records,
         meta: Arc<dyn MetaStore>,
         cache: Arc<Cache>,
         node: String,
         stop: watch::Receiver<bool>,
     ) -> Result<(Queues, Task)> {
-        let (directory, changes) = Directory::load(meta.clone()).await?;
-        let follow = directory.clone().follow(env.clone(), changes, stop.clone());
-        let follow = env.spawn("queues-follow", follow);
+        let (directory, follow) = Directory::start(&env, meta.clone(), stop.clone()).await?;
         let (hurry, hurried) = watch::channel(false);
-        let tools = Tools { env, log, meta, cache, directory, node, hurry: hurried, stop };
+        let tools = Tools { env, records, meta, cache, directory, node, hurry: hurried, stop };
         let (owners, making) = (Mutex::default(), Mutex::default());
         Ok((Queues { tools, hurry, owners, making }, follow))
     }

@@ -1,19 +1,26 @@
 //! A log store in memory, as simple as the contract allows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use millstream_base::Timestamp;
 use millstream_env::BoxFuture;
 use millstream_log::{
-    AppendError, Batch, Entries, Entry, LogError, LogId, LogStore, Position, PositionRange,
-    ReadError, ReadLimit, Tail,
+    AppendError, Batch, ChunkKeys, Entries, Entry, LogError, LogId, LogStore, NoKeys, Position,
+    PositionRange, ReadError, ReadLimit, Tail,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-#[derive(Default)]
 pub(super) struct MemoryLog {
-    logs: Mutex<Logs>,
+    logs: Arc<Mutex<Logs>>,
+    keys: Arc<dyn ChunkKeys>,
+}
+
+impl Default for MemoryLog {
+    fn default() -> Self {
+        MemoryLog { logs: Arc::default(), keys: Arc::new(NoKeys) }
+    }
 }
 
 #[derive(Default)]
@@ -66,7 +73,8 @@ impl MemoryLog {
         for (index, new) in (0..).zip(batch.entries) {
             let position = Position::new(lsn, index);
             let (attributes, key, value) = (new.attributes, new.key, new.value);
-            found.entries.push(Entry { position, at, attributes, key, value });
+            let sealed = batch.seal.as_ref().map(|key| key.reference());
+            found.entries.push(Entry { position, at, sealed, attributes, key, value });
         }
         let next = Position::new(lsn, count);
         found.tail.send_replace(Tail { next, last_at: at, sealed: false });
@@ -110,7 +118,14 @@ impl LogStore for MemoryLog {
         };
         let mut entries: Vec<Entry> = Vec::new();
         let mut bytes = 0;
+        let locked = |e: &Entry| e.sealed.filter(|key| self.keys.get(*key).is_none());
         for entry in found.entries.iter().filter(|e| e.position >= from) {
+            if let Some(key) = locked(entry) {
+                if entries.is_empty() {
+                    return Box::pin(async move { Err(ReadError::Locked { log, key }) });
+                }
+                break;
+            }
             bytes += entry.key.len() + entry.value.len();
             let room = entries.len() < limit.entries_max && bytes <= limit.bytes_max;
             if !room && !entries.is_empty() {
@@ -132,6 +147,10 @@ impl LogStore for MemoryLog {
             first.map_or(found.tail.borrow().next, |e| e.position)
         });
         Box::pin(async move { position.ok_or(ReadError::NotFound { log }) })
+    }
+
+    fn with_keys(&self, keys: Arc<dyn ChunkKeys>) -> Arc<dyn LogStore> {
+        Arc::new(MemoryLog { logs: self.logs.clone(), keys })
     }
 
     fn tail(&self, log: LogId) -> Result<watch::Receiver<Tail>, LogError> {

@@ -8,7 +8,7 @@ use super::*;
 use crate::reshard_plan::Reshard;
 
 /// A stream on demand, of four shards, and a queue on it from the beginning.
-async fn stream_and_queue(world: &World) -> (StreamArn, QueueArn) {
+pub(super) async fn stream_and_queue(world: &World) -> (StreamArn, QueueArn) {
     let stream = on_demand(world, "orders").await;
     let queue = queue_on(world, &stream, "q", Some(QueueStart::TrimHorizon)).await;
     (stream, queue)
@@ -46,7 +46,7 @@ async fn queue_on(
     world.streams.create_queue(request).await.unwrap().queue
 }
 
-const NOW: ReceiveQueueRecords = ReceiveQueueRecords {
+pub(super) const NOW: ReceiveQueueRecords = ReceiveQueueRecords {
     lane: Lane::Normal,
     limit: 10,
     wait: Duration::ZERO,

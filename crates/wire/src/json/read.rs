@@ -23,7 +23,7 @@ pub struct JsonDecoder<'a> {
 }
 
 /// Kept for the next bodies: what the blobs and texts of some dozens of requests take.
-static ARENAS: Buffers = Buffers::new(16 << 20);
+static ARENAS: Buffers = Buffers::new(8 << 20);
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
@@ -416,6 +416,7 @@ impl Decoder for JsonDecoder<'_> {
     fn item(&mut self) -> Result<bool> {
         while self.next_part(b']')? {
             if !self.null()? {
+                self.frames.part()?;
                 return Ok(true);
             }
         }
@@ -435,6 +436,7 @@ impl Decoder for JsonDecoder<'_> {
             let key = self.text_string()?.into_owned();
             self.colon()?;
             if !self.null()? {
+                self.frames.part()?;
                 self.frames.at_key(&key);
                 return Ok(Some(key));
             }

@@ -261,6 +261,14 @@ pub(super) async fn list_mfa_devices(
     Ok(api::ListMFADevicesResponse { is_truncated: Some(false), ..Default::default() })
 }
 
+pub(super) async fn list_virtual_mfa_devices(
+    _: &Iam,
+    _: &Call,
+    _: api::ListVirtualMFADevicesRequest,
+) -> Result<api::ListVirtualMFADevicesResponse, ServiceError> {
+    Ok(api::ListVirtualMFADevicesResponse { is_truncated: Some(false), ..Default::default() })
+}
+
 pub(super) async fn list_signing_certificates(
     iam: &Iam,
     call: &Call,

@@ -224,6 +224,7 @@ fn about<'a>(call: &Call, request: Request<'a>) -> About<'a> {
             ListUsers ListGroups ListRoles ListPolicies ListOpenIDConnectProviders
             GetAccountSummary GetAccountAuthorizationDetails CreateAccountAlias ListAccountAliases
             DeleteAccountAlias SimulateCustomPolicy GetContextKeysForCustomPolicy
+            ListVirtualMFADevices
         ]
     }
 }

@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 
 use millstream_api::kinesis::{Op, Request};
 use millstream_base::{ConsumerArn, QueueArn, ResourceArn, Scope, StreamArn, Tags};
-use millstream_policy::tables::{Form, FurtherRule, Rule, When};
+use millstream_policy::rules::{FurtherRule, Rule};
+use millstream_policy::tables::{Form, When};
 use millstream_policy::{Action, Resource, ResourcePolicy, Value};
 use millstream_streams::Guard;
 use millstream_wire::ServiceError;

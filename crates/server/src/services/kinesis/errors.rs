@@ -10,6 +10,7 @@ use millstream_api::kinesis::errors as model;
 use millstream_base::{
     ArnError, RetentionError, ShardId, StreamArn, StreamName, TagError, Timestamp, limits,
 };
+use millstream_secrets::KeyError;
 use millstream_streams::{Error, IteratorType};
 use millstream_wire::ServiceError;
 
@@ -296,6 +297,7 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
         Error::KeyNotFound { key_id } => {
             ServiceError::new("KMSNotFoundException", 400, format!("Invalid keyId '{key_id}'"))
         }
+        Error::Key(error) => of_key(&error),
         // Ours.
         Error::EncryptionChanges { stream, limit } => limit_exceeded(format!(
             "Encryption of stream {} cannot be changed more than {limit} times in 24 hours.",
@@ -378,6 +380,44 @@ pub fn of_engine(error: Error, during: During) -> ServiceError {
             ServiceError::new(INTERNAL_FAILURE, 500, format!("Internal service failure: {message}"))
         }
     }
+}
+
+/// Why a stream's key can't be used. The codes are the model's. KMS's words where they are known:
+/// its API answers the same errors with them (read 2026-05 in its users' reports).
+fn of_key(error: &KeyError) -> ServiceError {
+    let (code, sentence) = match error {
+        KeyError::NotFound { key } if key.contains("alias/") => {
+            ("KMSNotFoundException", format!("Alias {key} is not found."))
+        }
+        KeyError::NotFound { key } => {
+            ("KMSNotFoundException", format!("Key '{key}' does not exist"))
+        }
+        KeyError::Disabled { key } => ("KMSDisabledException", format!("{key} is disabled.")),
+        KeyError::InvalidState { key, state } => {
+            ("KMSInvalidStateException", format!("{key} is {state}."))
+        }
+        // Ours: the node itself was refused, by a key service elsewhere.
+        KeyError::AccessDenied { key, reason } => (
+            "KMSAccessDeniedException",
+            format!("The node is not authorized to use {key}: {reason}"),
+        ),
+        KeyError::Throttled { .. } => (
+            "KMSThrottlingException",
+            "You have exceeded the rate at which you may call KMS. Reduce the frequency of your \
+             calls."
+                .to_owned(),
+        ),
+        // The model's words.
+        KeyError::OptInRequired { .. } => (
+            "KMSOptInRequired",
+            "The AWS access key ID needs a subscription for the service.".to_owned(),
+        ),
+        KeyError::InvalidCiphertext { .. } | KeyError::Unavailable { .. } => {
+            let sentence = format!("Internal service failure: {error}");
+            return ServiceError::new(INTERNAL_FAILURE, 500, sentence);
+        }
+    };
+    ServiceError::new(code, 400, sentence)
 }
 
 /// What a client reads when a subscription fails on its way. The model knows faults of ours under
