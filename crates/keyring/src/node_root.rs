@@ -92,6 +92,11 @@ impl NodeRoot {
         let refused = match &holder {
             Ok(holder) => match holder.unwrap(&wrapped, &row.wrapped_by).await {
                 Ok(key) => return Ok(Some(key)),
+                Err(error @ HolderError::OtherHolder { .. }) => format!(
+                    "{}: {error}; the data directory was sealed with another root key: give that \
+                     one as [keys] root, or among old_roots to rotate",
+                    self.holder
+                ),
                 Err(error) => format!("{}: {error}", self.holder),
             },
             // A new holder's key file may not be there yet: it is made if an old one unwraps.
@@ -109,10 +114,7 @@ impl NodeRoot {
                 return Ok(stored.then_some(key));
             }
         }
-        Err(format!(
-            "{refused}; the data directory was sealed with another root key: give that one as \
-             [keys] root, or among old_roots to rotate"
-        ))
+        Err(refused)
     }
 
     async fn ask(&self, spec: &HolderSpec, make: Make) -> Result<Holder, String> {
