@@ -45,7 +45,7 @@ use crate::services::kinesis::DataStreams;
 use crate::services::kms::KeyService;
 use crate::services::sts::Sts;
 
-pub use answer::{AnswerBody, PART_BYTES, Parts};
+pub use answer::{AnswerBody, AnswerParts, PART_BYTES};
 pub use answers::AnswerMemory;
 
 /// Everything a request needs on its way.

@@ -17,7 +17,7 @@ use millstream_wire::ServiceError;
 use tokio::sync::{Notify, oneshot};
 
 use crate::config::Limits;
-use crate::pipeline::{AnswerBody, PART_BYTES, Parts};
+use crate::pipeline::{AnswerBody, AnswerParts, PART_BYTES};
 
 /// One connection's patience.
 pub(super) struct Patience {
@@ -85,7 +85,7 @@ impl Patience {
         match body {
             AnswerBody::Whole(Some(bytes)) if bytes.len() > PART_BYTES => {
                 let (progress, over) = self.begin(self.write_stall);
-                AnswerBody::Parts(Parts::new(bytes, move || {
+                AnswerBody::Parts(AnswerParts::new(bytes, move || {
                     let _until_dropped = &over;
                     progress.parts.fetch_add(1, Ordering::Relaxed);
                 }))

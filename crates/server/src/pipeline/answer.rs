@@ -14,15 +14,15 @@ use millstream_wire::{Reply, ServiceError};
 pub const PART_BYTES: usize = 256 << 10;
 
 /// A whole answer, handed over part by part.
-pub struct Parts {
+pub struct AnswerParts {
     left: Bytes,
     /// Called when a part is taken; dropped with the answer.
     taken: Box<dyn FnMut() + Send>,
 }
 
-impl Parts {
+impl AnswerParts {
     pub fn new(bytes: Bytes, taken: impl FnMut() + Send + 'static) -> Self {
-        Parts { left: bytes, taken: Box::new(taken) }
+        AnswerParts { left: bytes, taken: Box::new(taken) }
     }
 
     fn bytes_left(&self) -> usize {
@@ -41,7 +41,7 @@ pub enum AnswerBody {
     /// `None` once it was taken.
     Whole(Option<Bytes>),
     /// Whole, but handed over in parts.
-    Parts(Parts),
+    Parts(AnswerParts),
     Stream(BoxStream<'static, Result<Bytes, ServiceError>>),
 }
 
