@@ -109,7 +109,7 @@ impl StreamClient {
 
     /// One random operation that begins with this stream.
     async fn step_on(&mut self, life: &Life<'_>, stream: &str, rng: &mut Rng) -> Reply<()> {
-        match rng.weighted(&[30, 30, 12, 40, 4, 1, 6, 3, 4, 8, 4, 5, 12]) {
+        match rng.weighted(&[30, 30, 12, 40, 4, 1, 6, 8, 4, 8, 4, 5, 12]) {
             0 => self.put_record(life, stream, rng).await,
             1 => self.put_records(life, stream, rng).await,
             2 => self.new_reader(life, stream, rng).await,
@@ -117,7 +117,7 @@ impl StreamClient {
             4 => self.create(life, rng).await,
             5 => self.delete(life, stream).await,
             6 => self.tag(life, stream, rng).await,
-            7 if rng.one_in(2) => self.lengthen(life, stream).await,
+            7 if rng.one_in(3) => self.lengthen(life, stream).await,
             7 => self.switch_mode(life, stream, rng).await,
             8 => self.look(life, stream).await,
             9 => self.reshard(life, stream, rng).await,
