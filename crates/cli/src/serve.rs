@@ -159,7 +159,11 @@ fn welcome(node: &RunningNode, region: &str) -> String {
         node.data_dir().display(),
         node.recovery()
     );
-    let mut keys = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test".to_owned();
+    let mut keys = match node.openness() {
+        Some(_) => "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test",
+        None => "AWS_PROFILE=YOURS",
+    }
+    .to_owned();
     if let Some(file) = node.admin_key_file() {
         let file = file.display();
         facts += &format!("\nadmin key  {file} (export AWS_SHARED_CREDENTIALS_FILE to it)");

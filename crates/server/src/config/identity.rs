@@ -36,7 +36,7 @@ section! {
         pub audiences: Vec<String> = Vec::new(),
         /// The issuer's keys (JWKS): a file, or a URL (https, or http on this machine).
         pub jwks: String = String::new(),
-        /// How often the keys are fetched; a token with an unknown key has them fetched sooner.
+        /// How often the keys are fetched.
         pub jwks_interval: Span = Span::from_secs(3600),
     }
 }
