@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -296,6 +297,9 @@ impl Connection<'_> {
             request.extensions_mut().insert(peer.clone());
             request.extensions_mut().insert(memory.clone());
             let unanswered = resets.begin();
+            // A reset while the body is awaited is an end of the body, which is answered.
+            let counted = resets.clone();
+            let request = request.map(|body| body.map_err(move |error| counted.saw(error)));
             async move {
                 let answer = match request.headers().len() > header_count_max {
                     true => too_many_headers(),

@@ -32,6 +32,12 @@ impl Resets {
         Unanswered(Some(self.clone()))
     }
 
+    /// A body that broke off: the client reset its request.
+    pub(super) fn saw(&self, error: hyper::Error) -> hyper::Error {
+        self.count();
+        error
+    }
+
     fn count(&self) {
         let mut window = self.window.lock();
         if window.0.elapsed() >= WINDOW {
