@@ -114,8 +114,9 @@ pub async fn run(global: &Global, args: ServeArgs) -> anyhow::Result<ExitCode> {
     }
     let region = config.server.region.clone();
     let node = Node::start(config).await?;
+    let signals = node.signals().context("signals can't be listened for")?;
     announce(global.output, &node, &region).context("standard output")?;
-    node.run_until_signal().await?;
+    node.run_until(signals).await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,8 @@ async fn main() -> anyhow::Result<()> {
     let file = std::env::args().nth(1).map(std::path::PathBuf::from);
     let config = Config::load(file.as_deref(), &overrides_from_env(std::env::vars()))?;
     logging::start(&config.logging)?;
-    Node::start(config).await?.run_until_signal().await?;
+    let node = Node::start(config).await?;
+    let signals = node.signals()?;
+    node.run_until(signals).await;
     Ok(())
 }

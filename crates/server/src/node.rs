@@ -17,6 +17,7 @@ use millstream_env::{Env, Task};
 use millstream_identity::Identities;
 use millstream_monitoring::Monitoring;
 use millstream_streams::{Ring, Streams};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -73,6 +74,13 @@ pub enum StartError {
     Doors(String),
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+/// The signals of a process that is a node.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Option<Signal>,
 }
 
 /// A node that does not run yet.
@@ -429,20 +437,25 @@ impl RunningNode {
         drained.is_ok()
     }
 
-    /// Runs until SIGTERM or Ctrl-C, then ends in order; SIGHUP is [`RunningNode::reload`]. A second signal ends the process at once
-    /// with exit code 130.
+    /// Takes over the process's signals. To be called before anyone is told that the node runs: who
+    /// is told may stop it.
     ///
     /// # Errors
     /// The signals can't be listened for.
-    pub async fn run_until_signal(self) -> std::io::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        // Only a node with files to look at takes over the signal, which else ends a process.
-        let mut hangup = match self.certificates.is_empty() && self.identities.is_undeclared() {
+    pub fn signals(&self) -> std::io::Result<Signals> {
+        // Only a node with files to look at takes over SIGHUP, which else ends a process.
+        let hangup = match self.certificates.is_empty() && self.identities.is_undeclared() {
             true => None,
             false => Some(signal(SignalKind::hangup())?),
         };
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Signals { terminate, interrupt: signal(SignalKind::interrupt())?, hangup })
+    }
+
+    /// Runs until SIGTERM or Ctrl-C, then ends in order; SIGHUP is [`RunningNode::reload`]. A second
+    /// signal ends the process at once with exit code 130.
+    pub async fn run_until(self, signals: Signals) {
+        let Signals { mut terminate, mut interrupt, mut hangup } = signals;
         let name = loop {
             tokio::select! {
                 _ = terminate.recv() => break "SIGTERM",
@@ -453,7 +466,7 @@ impl RunningNode {
         let drain_time = self.drain_time;
         tracing::info!(signal = name, ?drain_time, "stopping");
         tokio::select! {
-            _ = self.shutdown() => Ok(()),
+            _ = self.shutdown() => {}
             _ = async { tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} } } => {
                 tracing::warn!("stopped at the second signal; the next start recovers");
                 std::process::exit(EXIT_INTERRUPTED)
