@@ -6,7 +6,8 @@
 //!
 //! # Serving an operation
 //!
-//! Implement the service's trait; whatever you leave out answers `UnknownOperationException`.
+//! Implement the service's trait: who may call, and the operations; one that you leave out answers
+//! `UnknownOperationException`.
 //! Inputs arrive validated: lengths, ranges, patterns and enums hold, required members were there.
 //!
 //! ```
@@ -22,6 +23,11 @@
 //!
 //! impl Kinesis for Engine {
 //!     type Ctx = Ctx;
+//!
+//!     /// Everyone may do everything.
+//!     async fn authorise(&self, _: &Ctx, _: kinesis::Request<'_>) -> Result<(), ServiceError> {
+//!         Ok(())
+//!     }
 //!
 //!     async fn describe_limits(
 //!         &self,

@@ -115,9 +115,9 @@ travels! {
     "dynamodb" dynamodb 24;
     "cloudwatch" cloudwatch 4;
     "cloudtrail" cloudtrail 1;
-    "iam" iam 52;
+    "iam" iam 96;
     "sts" sts 6;
-    "kms" kms 24;
+    "kms" kms 29;
     "lambda" lambda 29;
 }
 

@@ -319,6 +319,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_has_to_arrive_with_its_least_rate() {
         let limits = Limits {
+            body_bytes_max: ByteSize::kib(64),
             body_rate_min: ByteSize::kib(1),
             body_grace_time: Span::from_secs(2),
             body_read_time: Span::from_secs(600),

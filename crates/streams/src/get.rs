@@ -142,15 +142,21 @@ impl Streams {
         };
         let records = &self.inner.records;
         let horizon = found.row.horizon_at(now);
-        let read = records.read(log, from, limit).await.map_err(unread)?;
-        match read.entries.first() {
+        let kept = async || self.inner.log.find(log, horizon).await.map_err(failed);
+        let from = match records.read(log, from, limit).await {
             // Times never decrease along a log: if the first is kept, all are.
-            Some(first) if first.at < horizon => {
-                let kept = self.inner.log.find(log, horizon).await.map_err(failed)?;
-                records.read(log, kept.max(from), limit).await.map_err(unread)
+            Ok(read) if read.entries.first().is_none_or(|first| first.at >= horizon) => {
+                return Ok(read);
             }
-            _ => Ok(read),
-        }
+            Ok(_) => kept().await?.max(from),
+            // The key of expired records need not be there any more.
+            Err(ReadFailure::Key(e)) => match kept().await? {
+                kept if kept > from => kept,
+                _ => return Err(e),
+            },
+            Err(failure) => return Err(unread(failure)),
+        };
+        records.read(log, from, limit).await.map_err(unread)
     }
 }
 

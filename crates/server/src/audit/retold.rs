@@ -294,6 +294,6 @@ mod tests {
                 }
             }
         }
-        assert!(seen > 3, "{seen}");
+        assert!(seen >= 3, "{seen}");
     }
 }

@@ -146,7 +146,8 @@ async fn data_keys_are_replaced_after_a_day_and_kept_as_long_as_records_need_the
         world.put_text(&stream, "more").await.unwrap();
     }
     assert!((8..12).contains(&world.data_keys().await), "{}", world.data_keys().await);
-    assert_eq!(world.all(&world.another().await, &stream).await.unwrap(), ["more"]);
+    // The last, and the one that is a day old to the millisecond.
+    assert_eq!(world.all(&world.another().await, &stream).await.unwrap(), ["more", "more"]);
     world.streams.delete_stream(&stream, false).await.unwrap();
     assert_eq!(world.data_keys().await, 0);
 }
