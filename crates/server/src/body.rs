@@ -172,15 +172,25 @@ impl BodyReader {
             if let Some(hash) = &mut hash {
                 hash.update(&data);
             }
+            // What is there, and as much more as is reserved.
+            let room = expected
+                .unwrap_or(2 * len)
+                .min(self.bytes_max)
+                .min(memory.bytes.max(UNCOUNTED_BYTES))
+                .max(len);
             match &mut joined {
-                Some(joined) => joined.extend_from_slice(&data),
+                Some(joined) => {
+                    // A buffer that grew by itself would come back to the pool larger than it says.
+                    if joined.capacity() - joined.len() < data.len() {
+                        let mut larger = self.buffers.take(room as usize);
+                        larger.extend_from_slice(joined);
+                        *joined = larger;
+                    }
+                    joined.extend_from_slice(&data);
+                }
                 // A body of one frame is not copied.
                 None if only.is_empty() && expected.is_none_or(|n| n == len) => only = data,
                 None => {
-                    let room = expected
-                        .unwrap_or(2 * len)
-                        .min(self.bytes_max)
-                        .min(memory.bytes.max(UNCOUNTED_BYTES));
                     let joined = joined.insert(self.buffers.take(room as usize));
                     joined.extend_from_slice(&std::mem::take(&mut only));
                     joined.extend_from_slice(&data);

@@ -39,7 +39,8 @@ struct Parked {
     rest: BytesMut,
 }
 
-/// A buffer to be filled. Parts split off it are independent; the memory goes back to its pool when
+/// A buffer to be filled, up to its capacity: one that has to grow is not the pool's any more. Parts
+/// split off it are independent; the memory goes back to its pool when
 /// the loan is dropped, and is used again when the parts are gone too.
 #[derive(Debug)]
 pub struct Loan<'a> {
@@ -59,7 +60,8 @@ impl Buffers {
         if len < POOLED_MIN {
             return Loan { home: self, size: 0, buf: BytesMut::with_capacity(len) };
         }
-        let size = len.next_power_of_two();
+        // Few sizes, so that buffers fit again, and at most an eighth too large.
+        let size = len.next_multiple_of(len.next_power_of_two() / 16);
         let buf = self.reclaim(size).unwrap_or_else(|| BytesMut::with_capacity(size));
         Loan { home: self, size, buf }
     }
@@ -128,7 +130,7 @@ impl DerefMut for Loan<'_> {
 mod tests {
     use super::*;
 
-    const LEN: usize = 100 << 10;
+    const LEN: usize = 128 << 10;
 
     fn filled(buffers: &Buffers) -> (bytes::Bytes, *const u8) {
         let mut loan = buffers.take(LEN);
