@@ -99,12 +99,13 @@ fn free_address() -> Result<SocketAddr> {
 }
 
 /// The settings of a server that is to be attacked: TLS at its first address, plain at `plain`.
-fn options(plain: SocketAddr) -> Options {
+/// `memory_wait`: how long a body may wait for memory.
+fn options(plain: SocketAddr, memory_wait: &str) -> Options {
     let config = format!(
         "[[listener]]\nlisten = \"{plain}\"\ntls = false\n[limits]\nbodies_bytes_max = \"{BODIES_MIB}MiB\"\nanswers_bytes_max = \"{ANSWERS_MIB}MiB\"\n\
          connections_max = {CONNECTIONS_MAX}\nconnections_per_address_max = 2000\n\
          header_read_time = \"5s\"\nwrite_stall_time = \"5s\"\nbody_grace_time = \"3s\"\n\
-         memory_wait = \"1s\"\n\
+         memory_wait = \"{memory_wait}\"\n\
          [storage]\nmemory_bytes = \"32MiB\"\ncheckpoint_bytes = \"8MiB\"\nwal_file_bytes = \"64MiB\"\n"
     );
     Options { config, args: vec!["--tls-self-signed".to_owned()] }
@@ -116,7 +117,7 @@ fn options(plain: SocketAddr) -> Options {
 /// The server can't be started, or ended by itself.
 pub fn suite(time: Duration, names: &[String], tell: impl Fn(&Row)) -> Result<Outcome> {
     let address = free_address()?;
-    let mut server = Server::start(options(address))?;
+    let mut server = Server::start(options(address, "1s"))?;
     ensure!(server.address().ip().is_loopback(), "{} is not this machine", server.address());
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -18,6 +18,8 @@ use crate::server::Server;
 /// Bytes of one record in base64, and records of one put.
 const RECORD_BYTES: usize = 1 << 20;
 const RECORDS: usize = 4;
+/// Short, so that a fast machine is overloaded too.
+const MEMORY_WAIT: &str = "100ms";
 /// Longest wait for the node to serve again.
 const RECOVERY_MAX: Duration = Duration::from_secs(20);
 
@@ -53,7 +55,7 @@ struct Counts {
 /// The server ended, or does not recover.
 pub fn overload(clients: usize, time: Duration) -> Result<Overload> {
     let address = free_address()?;
-    let mut server = Server::start(options(address))?;
+    let mut server = Server::start(options(address, MEMORY_WAIT))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let counts = Arc::<Counts>::default();
