@@ -10,10 +10,10 @@ use std::time::Duration;
 use millstream_base::{AccountId, Region, Scope};
 use millstream_keyring::{AwsKms, AwsKmsOptions};
 use millstream_secrets::{EncryptionContext, KeyError, KeyRing};
+use millstream_server::Config;
 use millstream_server::config::units::Span;
-use millstream_server::{Config, Node};
 use serde_json::{Value, json};
-use support::{Answer, Request, TestNode};
+use support::{Answer, Request, TestNode, start_when_free};
 
 async fn call(node: &TestNode, operation: &str, input: Value) -> Answer {
     let target = format!("TrentService.{operation}");
@@ -64,7 +64,7 @@ async fn stop(node: TestNode) -> tempfile::TempDir {
 async fn refusal(dir: &Path, change: impl FnOnce(&mut Config)) -> String {
     let mut config = support::config(dir);
     change(&mut config);
-    match Node::start(config).await {
+    match start_when_free(config).await {
         Ok(_) => panic!("the node should not have started"),
         Err(error) => error.to_string(),
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use millstream_server::config::units::ByteSize;
-use millstream_server::{Config, Node, RunningNode};
+use millstream_server::{Config, Node, RunningNode, StartError};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -38,6 +38,20 @@ pub fn config(dir: &Path) -> Config {
     config
 }
 
+/// Starts a node; who had the directory before, such as a start that was refused, lets go of it a
+/// moment later.
+pub async fn start_when_free(config: Config) -> Result<RunningNode, StartError> {
+    for _ in 0..500 {
+        match Node::start(config.clone()).await {
+            Err(error) if error.to_string().contains("is used by") => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            done => return done,
+        }
+    }
+    Node::start(config).await
+}
+
 impl TestNode {
     pub async fn start() -> Self {
         Self::start_with(|_| {}).await
@@ -51,7 +65,7 @@ impl TestNode {
     pub async fn start_in(dir: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = config(dir.path());
         change(&mut config);
-        let node = Node::start(config).await.unwrap_or_else(|e| panic!("start: {e}"));
+        let node = start_when_free(config).await.unwrap_or_else(|e| panic!("start: {e}"));
         TestNode { node, dir }
     }
 
